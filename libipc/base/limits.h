@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every limit of the bus, with its unit and its reason. What a peer can ask
+// for is bounded by something here, and each bound has its own refusal.
+
+#ifndef IPC_LIBIPC_BASE_LIMITS_H_
+#define IPC_LIBIPC_BASE_LIMITS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace ipc {
+
+// -- Names --
+
+inline constexpr size_t kTopicBytesMax = 255;
+inline constexpr size_t kClientNameBytesMax = 64;
+// A type's full name; protobuf sets no limit of its own.
+inline constexpr size_t kTypeNameBytesMax = 512;
+// These two bound the steps of matching: at most 32^4 / 4! for one pattern.
+inline constexpr int kTopicSegmentsMax = 32;
+inline constexpr int kPatternDoubleStarsMax = 4;
+
+// -- Frames --
+
+inline constexpr uint32_t kFrameHeaderBytes = 40;
+// A larger message travels as fragments of exactly this size but the last.
+inline constexpr uint32_t kFramePayloadBytesMax = 64 * 1024;
+inline constexpr uint32_t kFrameExtensionBytesMax = 1024;
+inline constexpr uint32_t kDataFrameBytesMax =
+    kFrameHeaderBytes + kFrameExtensionBytesMax + kFramePayloadBytesMax;
+// A control frame may carry a FileDescriptorSet or the positions of a
+// subscription with thousands of publishers.
+inline constexpr uint32_t kControlFrameBytesMax = 4 * 1024 * 1024;
+// Before HELLO nobody is known, and nobody may make us hold more than this.
+inline constexpr uint32_t kHandshakeFrameBytesMax = 4096;
+static_assert(kDataFrameBytesMax < kControlFrameBytesMax);
+static_assert(kHandshakeFrameBytesMax >
+              kFrameHeaderBytes + kClientNameBytesMax + 256);
+
+// -- Messages --
+
+inline constexpr uint64_t kMessageBytesMaxDefault = uint64_t{16} << 20;
+// Fragments are numbered in 16 bits.
+inline constexpr uint64_t kMessageBytesMaxLimit = uint64_t{1} << 30;
+static_assert(kMessageBytesMaxLimit / kFramePayloadBytesMax <= 65536);
+
+// -- The publisher's log --
+
+inline constexpr size_t kWindowBytesMin = size_t{128} << 10;
+inline constexpr size_t kWindowBytesMax = size_t{1} << 30;
+// A share of the window, so that acknowledging never starves a publisher.
+inline constexpr uint64_t kAcknowledgeShareOfWindow = 8;
+// The longest that an acknowledgement waits for others to join it.
+inline constexpr absl::Duration kAcknowledgeDelay = absl::Milliseconds(2);
+
+// -- Time --
+
+inline constexpr absl::Duration kHandshakeTimeout = absl::Seconds(5);
+// How long a session whose connection was lost is awaited.
+inline constexpr absl::Duration kRecoveryGrace = absl::Seconds(5);
+// After its start a broker cannot know who is on the way back to it; for so
+// long it acknowledges nothing on the grounds that nobody reads. With a sign
+// of an earlier broker the hold lasts kRecoveryGrace.
+inline constexpr absl::Duration kStartHold = absl::Milliseconds(200);
+// How long the confirmation of a subscription waits for publishers that do
+// not answer JOIN.
+inline constexpr absl::Duration kJoinTimeout = absl::Seconds(1);
+// How long the broker's last bytes may take at its end.
+inline constexpr absl::Duration kShutdownTimeout = absl::Milliseconds(500);
+
+// -- The broker: what one host may ask of it --
+
+inline constexpr size_t kConnectionsMax = 20'000;
+inline constexpr size_t kHandshakesMax = 1'000;  // connections before HELLO
+
+// -- The broker: what one client may ask of it --
+
+inline constexpr uint32_t kChannelsPerSessionMax = 65'536;
+static_assert(kChannelsPerSessionMax * 24 < kControlFrameBytesMax);
+inline constexpr uint32_t kSubscriptionsPerSessionMax = 65'536;
+inline constexpr size_t kReadersPerChannelMax = 65'536;
+static_assert(kReadersPerChannelMax * 48 < kControlFrameBytesMax);
+inline constexpr size_t kPositionsPerSubscriptionMax = 16'384;
+// A reliable subscription that falls further behind is caught up from the
+// publishers' logs instead of the broker's memory.
+inline constexpr uint64_t kReliableQueueBytesMax = uint64_t{32} << 20;
+inline constexpr uint64_t kBestEffortQueueBytesMax = uint64_t{64} << 20;
+inline constexpr uint32_t kBestEffortDepthMax = 10'000'000;
+// Control frames waiting for a client that does not read. A page of a list
+// and the announcements of a subscription to everything must fit.
+inline constexpr size_t kControlQueueBytesMax = size_t{64} << 20;
+// Descriptors kept for all publishers together; the oldest go first.
+inline constexpr size_t kSchemaBytesMax = size_t{64} << 20;
+inline constexpr size_t kSchemaSetBytesMax = 768 * 1024;
+static_assert(kSchemaSetBytesMax + 1024 < kControlFrameBytesMax);
+// A page of a list answers one request within one control frame.
+inline constexpr size_t kListPageItems = 512;
+static_assert(kListPageItems * (kTopicBytesMax + kTypeNameBytesMax + 128) <
+              kControlFrameBytesMax);
+
+}  // namespace ipc
+
+#endif  // IPC_LIBIPC_BASE_LIMITS_H_

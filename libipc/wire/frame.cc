@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Names of kinds and faults, and the checks that are not on the hot path.
+
+#include "libipc/wire/frame.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace ipc::wire {
+namespace {
+
+// Empty for a kind that is not known.
+std::string_view NameOf(FrameKind kind) {
+  switch (kind) {
+    case FrameKind::kPublish:
+      return "PUBLISH";
+    case FrameKind::kDeliver:
+      return "DELIVER";
+    case FrameKind::kAck:
+      return "ACK";
+    case FrameKind::kAbort:
+      return "ABORT";
+    case FrameKind::kSelect:
+      return "SELECT";
+    case FrameKind::kGone:
+      return "GONE";
+    case FrameKind::kResumed:
+      return "RESUMED";
+    case FrameKind::kJoined:
+      return "JOINED";
+    case FrameKind::kResendEnd:
+      return "RESEND_END";
+    case FrameKind::kLeave:
+      return "LEAVE";
+    case FrameKind::kMatches:
+      return "MATCHES";
+    case FrameKind::kClose:
+      return "CLOSE";
+    case FrameKind::kUnsubscribe:
+      return "UNSUBSCRIBE";
+    case FrameKind::kPing:
+      return "PING";
+    case FrameKind::kPong:
+      return "PONG";
+    case FrameKind::kHello:
+      return "HELLO";
+    case FrameKind::kWelcome:
+      return "WELCOME";
+    case FrameKind::kGoodbye:
+      return "GOODBYE";
+    case FrameKind::kResult:
+      return "RESULT";
+    case FrameKind::kOpen:
+      return "OPEN";
+    case FrameKind::kOpened:
+      return "OPENED";
+    case FrameKind::kSubscribe:
+      return "SUBSCRIBE";
+    case FrameKind::kAnnounce:
+      return "ANNOUNCE";
+    case FrameKind::kJoin:
+      return "JOIN";
+    case FrameKind::kResend:
+      return "RESEND";
+    case FrameKind::kSchema:
+      return "SCHEMA";
+    case FrameKind::kGetSchema:
+      return "GET_SCHEMA";
+    case FrameKind::kListTopics:
+      return "LIST_TOPICS";
+    case FrameKind::kTopics:
+      return "TOPICS";
+    case FrameKind::kListClients:
+      return "LIST_CLIENTS";
+    case FrameKind::kClients:
+      return "CLIENTS";
+    case FrameKind::kRefused:
+      return "REFUSED";
+  }
+  return "";
+}
+
+}  // namespace
+
+bool IsKnownKind(FrameKind kind) { return !NameOf(kind).empty(); }
+
+std::string KindName(FrameKind kind) {
+  std::string_view name = NameOf(kind);
+  if (!name.empty()) return std::string(name);
+  return absl::StrCat("kind ", static_cast<int>(kind));
+}
+
+bool IsHeaderOnly(FrameKind kind) {
+  return kind >= FrameKind::kAck && kind <= FrameKind::kPong;
+}
+
+std::string_view FaultText(FrameFault fault) {
+  switch (fault) {
+    case FrameFault::kNone:
+      return "none";
+    case FrameFault::kSizeBelowHeader:
+      return "frame size is below the header's 40 bytes";
+    case FrameFault::kSizeAboveLimit:
+      return "frame size is above the limit of its kind";
+    case FrameFault::kUnknownFlags:
+      return "unknown flags are set";
+    case FrameFault::kReservedNotZero:
+      return "the reserved byte is not 0";
+    case FrameFault::kExtensionBeyondFrame:
+      return "the extension reaches beyond the frame";
+    case FrameFault::kExtensionAboveLimit:
+      return "the extension is above its limit of 1024 bytes";
+    case FrameFault::kFragmentBeyondLast:
+      return "the fragment index is beyond the last fragment";
+    case FrameFault::kFragmentNotFull:
+      return "a fragment before the last has not 65536 bytes";
+    case FrameFault::kDescriptorsNotNegotiated:
+      return "descriptors were not negotiated";
+    case FrameFault::kPayloadNotAllowed:
+      return "this kind has a header only";
+  }
+  return "unknown fault";
+}
+
+FrameFault CheckControlHeader(const FrameHeader& header) {
+  if (header.extension > header.size - kFrameHeaderBytes) {
+    return FrameFault::kExtensionBeyondFrame;
+  }
+  if (header.extension > kFrameExtensionBytesMax) {
+    return FrameFault::kExtensionAboveLimit;
+  }
+  if (IsHeaderOnly(header.kind) && header.size != kFrameHeaderBytes) {
+    return FrameFault::kPayloadNotAllowed;
+  }
+  return FrameFault::kNone;
+}
+
+void AppendFrame(FrameHeader header, std::string_view payload,
+                 std::string* out) {
+  header.size = kFrameHeaderBytes + static_cast<uint32_t>(payload.size());
+  out->append(reinterpret_cast<const char*>(&header), sizeof(header));
+  out->append(payload);
+}
+
+}  // namespace ipc::wire
