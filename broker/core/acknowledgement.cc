@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floors of channels, and when to tell them.
+
+#include "broker/core/acknowledgement.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace ipc::broker {
+
+void Acknowledgement::OnRouted(Channel* channel) {
+  if (channel->reliable_readings != 0) return;
+  Session* publisher = channel->publisher;
+  bool much = publisher->routed_bytes >=
+              publisher->window_bytes / kAcknowledgeShareOfWindow;
+  List(channel, much ? Urgency::kNow : Urgency::kSoon);
+}
+
+void Acknowledgement::OnConsumed(Reading* reading, uint64_t sequence) {
+  Channel* channel = reading->channel;
+  // A subscriber cannot be done with what was never sent.
+  sequence = std::min(sequence, channel->next_sequence - 1);
+  if (sequence <= reading->consumed) return;
+  bool was_lowest = reading->consumed <= channel->acknowledged;
+  reading->consumed = sequence;
+  if (was_lowest) List(channel, Urgency::kNow);
+}
+
+void Acknowledgement::OnReadersChanged(Channel* channel) {
+  List(channel, Urgency::kNow);
+}
+
+void Acknowledgement::OnTimer(Session* session) {
+  session->acknowledge_soon = false;
+  if (!session->unacknowledged.empty()) Tell(session);
+}
+
+void Acknowledgement::Flush() {
+  for (SessionNumber number : std::exchange(state_.acknowledge, {})) {
+    auto session = state_.sessions.find(number);
+    if (session == state_.sessions.end()) continue;
+    session->second->acknowledge_now = false;
+    Tell(session->second.get());
+  }
+}
+
+uint64_t Acknowledgement::Floor(const Channel& channel) const {
+  if (channel.held && state_.now < state_.hold) return channel.acknowledged;
+  uint64_t floor = channel.next_sequence - 1;
+  if (channel.reliable_readings == 0) return floor;
+  for (const Reading* reading : channel.readings) {
+    if (reading->link->subscription->reliable) {
+      floor = std::min(floor, reading->consumed);
+    }
+  }
+  return floor;
+}
+
+void Acknowledgement::List(Channel* channel, Urgency urgency) {
+  Session* publisher = channel->publisher;
+  if (!channel->acknowledge) {
+    channel->acknowledge = true;
+    publisher->unacknowledged.push_back(channel);
+  }
+  if (urgency == Urgency::kNow) {
+    if (publisher->acknowledge_now) return;
+    publisher->acknowledge_now = true;
+    state_.acknowledge.push_back(publisher->number);
+  } else if (!publisher->acknowledge_soon) {
+    publisher->acknowledge_soon = true;
+    state_.timers.Add({.due = state_.now + kAcknowledgeDelay,
+                       .kind = TimerKind::kAcknowledge,
+                       .subject = ToNumber(publisher->number)});
+  }
+}
+
+void Acknowledgement::Tell(Session* session) {
+  session->routed_bytes = 0;
+  for (Channel* channel : std::exchange(session->unacknowledged, {})) {
+    channel->acknowledge = false;
+    uint64_t floor = Floor(*channel);
+    if (floor <= channel->acknowledged) continue;
+    channel->acknowledged = floor;
+    state_.SendHeader(session->connection, {.kind = wire::FrameKind::kAck,
+                                            .target = ToNumber(channel->number),
+                                            .sequence = floor});
+  }
+}
+
+}  // namespace ipc::broker

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// When a publisher may forget: a publication is acknowledged when every
+// reliable subscription that reads its channel has consumed it, or, when there
+// is none, when it was routed.
+//
+// ACK frames are cumulative and late: a share of the publisher's window or two
+// milliseconds, whichever comes first; what subscribers consumed goes out at
+// the end of the turn, because they have been late already.
+
+#ifndef IPC_BROKER_CORE_ACKNOWLEDGEMENT_H_
+#define IPC_BROKER_CORE_ACKNOWLEDGEMENT_H_
+
+#include <cstdint>
+
+#include "broker/core/state.h"
+
+namespace ipc::broker {
+
+class Acknowledgement {
+ public:
+  explicit Acknowledgement(State* state) : state_(*state) {}
+
+  // Frames of `channel` were routed.
+  void OnRouted(Channel* channel);
+  // The subscriber is done with everything up to `sequence`.
+  void OnConsumed(Reading* reading, uint64_t sequence);
+  // The readers of `channel` have changed, or a hold has ended.
+  void OnReadersChanged(Channel* channel);
+  // The time that a session's acknowledgements waited for others is over.
+  void OnTimer(Session* session);
+  // Sends what is due. At the end of every turn.
+  void Flush();
+
+ private:
+  enum class Urgency { kNow, kSoon };
+  uint64_t Floor(const Channel& channel) const;
+  void List(Channel* channel, Urgency urgency);
+  void Tell(Session* session);
+
+  State& state_;
+};
+
+}  // namespace ipc::broker
+
+#endif  // IPC_BROKER_CORE_ACKNOWLEDGEMENT_H_

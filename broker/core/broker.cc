@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Dispatch: which frame may come in which state, and who handles it.
+
+#include "broker/core/broker.h"
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace ipc::broker {
+namespace {
+
+using wire::CloseReason;
+using wire::Frame;
+using wire::FrameKind;
+
+absl::Status BadPayload(FrameKind kind) {
+  return absl::DataLossError(
+      absl::StrCat("the payload of ", wire::KindName(kind), " is invalid"));
+}
+
+}  // namespace
+
+Broker::Broker(const BrokerOptions& options, MonotonicTime now)
+    : acknowledgement_(&state_),
+      links_(&state_, &acknowledgement_),
+      routing_(&state_, &links_, &acknowledgement_),
+      sessions_(&state_, &links_, &routing_),
+      requests_(&state_, &links_, &acknowledgement_, &sessions_) {
+  state_.instance = options.instance;
+  state_.version = options.version;
+  state_.message_bytes_max = options.message_bytes_max;
+  state_.now = now;
+  state_.started = now;
+  state_.hold = now + (options.restarted ? kRecoveryGrace : kStartHold);
+  state_.timers.Add({.due = state_.hold, .kind = TimerKind::kHold});
+}
+
+bool Broker::OnConnect(ConnectionId id, const Peer& peer, MonotonicTime now) {
+  state_.now = now;
+  if (state_.connections.size() >= kConnectionsMax ||
+      state_.handshakes >= kHandshakesMax) {
+    return false;
+  }
+  state_.connections.emplace(id, std::make_unique<Connection>(id, peer));
+  ++state_.handshakes;
+  state_.timers.Add({.due = now + kHandshakeTimeout,
+                     .kind = TimerKind::kHandshake,
+                     .subject = ToNumber(id)});
+  return true;
+}
+
+Connection* Broker::Find(ConnectionId id) const {
+  auto found = state_.connections.find(id);
+  return found == state_.connections.end() ? nullptr : found->second.get();
+}
+
+size_t Broker::PlaceTail(ConnectionId id, std::byte* buffer) const {
+  const Connection* connection = Find(id);
+  return connection == nullptr ? 0 : connection->reader.PlaceTail(buffer);
+}
+
+void Broker::OnBytes(ConnectionId id, std::span<std::byte> bytes,
+                     MonotonicTime now) {
+  state_.now = now;
+  Connection* connection = Find(id);
+  if (connection == nullptr || connection->closing) return;
+  connection->reader.Begin(bytes);
+  Frame frame;
+  while (!connection->closing && connection->reader.Next(&frame)) {
+    OnFrame(connection, &frame);
+  }
+  routing_.Finish();
+  connection->reader.End();
+  wire::FrameFault fault = connection->reader.fault();
+  if (fault != wire::FrameFault::kNone) {
+    sessions_.Close(connection, CloseReason::kMalformed,
+                    std::string(wire::FaultText(fault)));
+  }
+  FinishTurn();
+}
+
+void Broker::OnFrame(Connection* connection, Frame* frame) {
+  Session* session = connection->session;
+  FrameKind kind = frame->header.kind;
+  if (session != nullptr && kind == FrameKind::kPublish) {
+    absl::Status status = routing_.OnPublish(session, frame);
+    if (!status.ok()) {
+      sessions_.Close(connection, CloseReason::kViolation,
+                      std::string(status.message()));
+    }
+    return;
+  }
+  routing_.Finish();
+  if (session == nullptr) {
+    wire::Hello hello;
+    if (kind != FrameKind::kHello) {
+      sessions_.Close(connection, CloseReason::kViolation,
+                      absl::StrCat(wire::KindName(kind), " before HELLO"));
+    } else if (!wire::Parse(frame->text(), &hello)) {
+      sessions_.Close(connection, CloseReason::kMalformed,
+                      "the payload of HELLO is invalid");
+    } else {
+      sessions_.OnHello(connection, hello);
+    }
+    return;
+  }
+  switch (kind) {
+    case FrameKind::kAck:
+      OnAck(*connection, *frame);
+      return;
+    case FrameKind::kSelect:
+      OnSelect(connection, SubscriptionId{frame->header.target});
+      return;
+    case FrameKind::kGoodbye:
+      OnGoodbye(connection, *frame);
+      return;
+    default:
+      break;
+  }
+  absl::Status status = OnFrameOfSession(session, *frame);
+  if (status.ok()) return;
+  sessions_.Close(connection,
+                  absl::IsDataLoss(status) ? CloseReason::kMalformed
+                                           : CloseReason::kViolation,
+                  std::string(status.message()));
+}
+
+// An error ends the connection.
+absl::Status Broker::OnFrameOfSession(Session* session, const Frame& frame) {
+  switch (frame.header.kind) {
+    case FrameKind::kPing:
+      state_.SendHeader(
+          session->connection,
+          {.kind = FrameKind::kPong, .sequence = frame.header.sequence});
+      return absl::OkStatus();
+    case FrameKind::kResumed:
+    case FrameKind::kJoined:
+    case FrameKind::kResendEnd:
+      return OnMark(session, frame);
+    case FrameKind::kListTopics: {
+      wire::ListTopics list;
+      if (!wire::Parse(frame.text(), &list)) break;
+      requests_.OnListTopics(session, list, frame.header.sequence);
+      return absl::OkStatus();
+    }
+    case FrameKind::kListClients: {
+      wire::ListClients list;
+      if (!wire::Parse(frame.text(), &list)) break;
+      requests_.OnListClients(session, list, frame.header.sequence);
+      return absl::OkStatus();
+    }
+    default:
+      return OnRequest(session, frame);
+  }
+  return BadPayload(frame.header.kind);
+}
+
+// A refusal is the answer to the request and nothing more.
+absl::Status Broker::OnRequest(Session* session, const Frame& frame) {
+  uint64_t request = frame.header.sequence;
+  absl::Status answer;
+  bool answers_itself = true;
+  switch (frame.header.kind) {
+    case FrameKind::kOpen: {
+      wire::Open open;
+      if (!wire::Parse(frame.text(), &open)) {
+        return BadPayload(FrameKind::kOpen);
+      }
+      answer = requests_.OnOpen(session, open, request);
+      break;
+    }
+    case FrameKind::kSubscribe: {
+      wire::Subscribe subscribe;
+      if (!wire::Parse(frame.text(), &subscribe)) {
+        return BadPayload(FrameKind::kSubscribe);
+      }
+      answer = requests_.OnSubscribe(session, subscribe, request);
+      break;
+    }
+    case FrameKind::kGetSchema: {
+      wire::GetSchema get;
+      if (!wire::Parse(frame.text(), &get)) {
+        return BadPayload(FrameKind::kGetSchema);
+      }
+      answer = requests_.OnGetSchema(session, get, request);
+      break;
+    }
+    case FrameKind::kSchema: {
+      wire::Schema schema;
+      if (!wire::Parse(frame.text(), &schema)) {
+        return BadPayload(FrameKind::kSchema);
+      }
+      answer = state_.schemas.Add(schema.hash,
+                                  std::move(schema.file_descriptor_set));
+      answers_itself = false;
+      break;
+    }
+    case FrameKind::kClose:
+      answer = requests_.OnClose(session, ChannelNumber{frame.header.target});
+      answers_itself = false;
+      break;
+    case FrameKind::kUnsubscribe:
+      answer =
+          requests_.OnUnsubscribe(session, SubscriptionId{frame.header.target});
+      answers_itself = false;
+      break;
+    default:
+      return absl::FailedPreconditionError(absl::StrCat(
+          wire::KindName(frame.header.kind), " is not for a client to send"));
+  }
+  if (!answer.ok() || !answers_itself) {
+    state_.SendControl(
+        session->connection,
+        wire::Result{answer.code(), std::string(answer.message())}, request);
+  }
+  return absl::OkStatus();
+}
+
+void Broker::OnSelect(Connection* connection, SubscriptionId id) {
+  auto& subscriptions = connection->session->subscriptions;
+  auto found = subscriptions.find(id);
+  connection->selected =
+      found == subscriptions.end() ? nullptr : found->second.get();
+}
+
+// An ACK for what is gone has crossed its end, and means nothing any more.
+void Broker::OnAck(const Connection& connection, const Frame& frame) {
+  if (connection.selected == nullptr) return;
+  const auto& links = connection.selected->links;
+  auto link = links.find(SessionNumber{frame.header.session});
+  if (link == links.end()) return;
+  auto reading = link->second->readings.find(TopicId{frame.header.target});
+  if (reading == link->second->readings.end()) return;
+  acknowledgement_.OnConsumed(reading->second.get(), frame.header.sequence);
+}
+
+absl::Status Broker::OnMark(Session* session, const Frame& frame) {
+  if (frame.header.kind == FrameKind::kResumed) {
+    if (!session->reopening) {
+      return absl::FailedPreconditionError("RESUMED a second time");
+    }
+    sessions_.OnResumed(session);
+    return absl::OkStatus();
+  }
+  Link* link = links_.Find(session, ReaderId{frame.header.session});
+  if (link == nullptr) return absl::OkStatus();  // has left meanwhile
+  if (frame.header.kind == FrameKind::kJoined) {
+    links_.OnJoined(link);
+  } else {
+    links_.OnResendEnd(link);
+  }
+  return absl::OkStatus();
+}
+
+void Broker::OnGoodbye(Connection* connection, const Frame& frame) {
+  wire::Goodbye goodbye;
+  if (!wire::Parse(frame.text(), &goodbye)) {
+    sessions_.Close(connection, CloseReason::kMalformed,
+                    "the payload of GOODBYE is invalid");
+    return;
+  }
+  sessions_.Close(connection, CloseReason::kDone, std::move(goodbye.text));
+  sessions_.Detach(connection, /*session_ends=*/true);
+}
+
+void Broker::OnLost(ConnectionId id, bool process_alive, MonotonicTime now) {
+  state_.now = now;
+  Connection* connection = Find(id);
+  if (connection == nullptr) return;
+  if (!connection->greeted) --state_.handshakes;
+  sessions_.Detach(connection, /*session_ends=*/!process_alive);
+  if (connection->dirty) std::erase(state_.dirty, connection);
+  state_.connections.erase(id);
+  FinishTurn();
+}
+
+void Broker::OnProcessExited(const SessionKey& key, MonotonicTime now) {
+  state_.now = now;
+  auto session = state_.sessions_by_key.find(key);
+  if (session == state_.sessions_by_key.end() ||
+      session->second->connection != nullptr) {
+    return;
+  }
+  sessions_.End(session->second);
+  FinishTurn();
+}
+
+void Broker::Close(ConnectionId id, CloseReason reason, std::string text) {
+  if (Connection* connection = Find(id); connection != nullptr) {
+    sessions_.Close(connection, reason, std::move(text));
+    FinishTurn();
+  }
+}
+
+void Broker::Shutdown(MonotonicTime now) {
+  state_.now = now;
+  for (auto& [id, connection] : state_.connections) {
+    sessions_.Close(connection.get(), CloseReason::kShutdown,
+                    "the broker is shutting down");
+  }
+}
+
+void Broker::OnTime(MonotonicTime now) {
+  state_.now = now;
+  while (auto timer = state_.timers.TakeDue(now)) OnTimer(*timer);
+  FinishTurn();
+}
+
+void Broker::OnTimer(const Timer& timer) {
+  if (timer.kind == TimerKind::kHandshake) {
+    Connection* connection = Find(ConnectionId{timer.subject});
+    if (connection != nullptr && !connection->greeted) {
+      sessions_.Close(connection, CloseReason::kHandshakeTimeout,
+                      "no HELLO in time");
+    }
+    return;
+  }
+  if (timer.kind == TimerKind::kHold) {
+    ReleaseHeld();
+    return;
+  }
+  auto found =
+      state_.sessions.find(SessionNumber{static_cast<uint32_t>(timer.subject)});
+  if (found == state_.sessions.end()) return;
+  Session* session = found->second.get();
+  switch (timer.kind) {
+    case TimerKind::kGrace:
+      sessions_.OnGraceTimer(session);
+      break;
+    case TimerKind::kAwaited:
+      sessions_.OnAwaitedTimer(session, SubscriptionId{timer.detail});
+      break;
+    case TimerKind::kJoin:
+      if (Link* link = links_.Find(session, ReaderId{timer.detail})) {
+        links_.OnJoined(link);
+      }
+      break;
+    case TimerKind::kAcknowledge:
+      acknowledgement_.OnTimer(session);
+      break;
+    case TimerKind::kHandshake:
+    case TimerKind::kHold:
+      break;
+  }
+}
+
+void Broker::ReleaseHeld() {
+  if (state_.now < state_.hold) return;
+  for (auto& [number, session] : state_.sessions) {
+    for (auto& channel : session->channels) {
+      if (channel == nullptr || !channel->held) continue;
+      channel->held = false;
+      acknowledgement_.OnReadersChanged(channel.get());
+    }
+  }
+}
+
+void Broker::FinishTurn() {
+  links_.CatchUp();
+  acknowledgement_.Flush();
+  for (Connection* connection : state_.dirty) {
+    if (connection->outbox.control_bytes() > kControlQueueBytesMax) {
+      sessions_.Close(connection, CloseReason::kNotReading,
+                      "control frames pile up unread");
+    }
+  }
+  for (const Ended& ended : state_.ended) {
+    if (Connection* connection = Find(ended.id)) {
+      sessions_.Detach(connection, /*session_ends=*/false);
+    }
+  }
+}
+
+std::vector<Connection*> Broker::TakeDirty() {
+  std::vector<Connection*> dirty = std::exchange(state_.dirty, {});
+  for (Connection* connection : dirty) connection->dirty = false;
+  return dirty;
+}
+
+void Broker::OnSent(Connection* connection) {
+  if (connection->outbox.empty() && !state_.behind.empty()) FinishTurn();
+}
+
+std::vector<Ended> Broker::TakeEnded() {
+  return std::exchange(state_.ended, {});
+}
+
+}  // namespace ipc::broker

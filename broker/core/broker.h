@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The broker without a socket: bytes, events and the time in; bytes, ended
+// connections and the next deadline out. Same calls, same results.
+//
+// A turn is one On... call. After it, the shell takes the dirty connections,
+// sends what their outboxes gather, and settles them; what the outboxes have
+// borrowed lies in the bytes of that call.
+//
+//   broker.OnBytes(id, bytes, now);
+//   for (Connection* connection : broker.TakeDirty()) {
+//     ... connection->outbox: Gather, Sent, until it is empty or full; Settle
+//     broker.OnSent(connection);
+//   }
+//   for (const Ended& ended : broker.TakeEnded()) { close; broker.OnLost }
+
+#ifndef IPC_BROKER_CORE_BROKER_H_
+#define IPC_BROKER_CORE_BROKER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "broker/core/acknowledgement.h"
+#include "broker/core/links.h"
+#include "broker/core/requests.h"
+#include "broker/core/routing.h"
+#include "broker/core/sessions.h"
+#include "broker/core/state.h"
+
+namespace ipc::broker {
+
+struct BrokerOptions {
+  Token instance;       // random
+  std::string version;  // for people
+  uint64_t message_bytes_max = kMessageBytesMaxDefault;
+  // A broker died here before: its clients are on their way back.
+  bool restarted = false;
+};
+
+class Broker {
+ public:
+  Broker(const BrokerOptions& options, MonotonicTime now);
+
+  // A client connected. False: too many; close it.
+  bool OnConnect(ConnectionId id, const Peer& peer, MonotonicTime now);
+  // Copies what the connection has kept of an incomplete frame to `buffer`
+  // and returns its size. The bytes of the next OnBytes start with it.
+  size_t PlaceTail(ConnectionId id, std::byte* buffer) const;
+  // Bytes came. They are changed in place and borrowed until the connections
+  // are settled.
+  void OnBytes(ConnectionId id, std::span<std::byte> bytes, MonotonicTime now);
+  // The socket is gone. `process_alive`: its session may come back.
+  void OnLost(ConnectionId id, bool process_alive, MonotonicTime now);
+  // A process whose session is awaited is known to be gone.
+  void OnProcessExited(const SessionKey& session, MonotonicTime now);
+  // The shell saw that a connection must end.
+  void Close(ConnectionId id, wire::CloseReason reason, std::string text);
+  // Says goodbye to everybody.
+  void Shutdown(MonotonicTime now);
+
+  void OnTime(MonotonicTime now);
+  MonotonicTime NextDeadline() const { return state_.timers.Next(); }
+
+  // Connections with something to send.
+  std::vector<Connection*> TakeDirty();
+  // After sending to a connection as much as it takes.
+  void OnSent(Connection* connection);
+  // Connections to be closed once their last bytes are sent.
+  std::vector<Ended> TakeEnded();
+  // Null if there is no such connection.
+  Connection* Find(ConnectionId id) const;
+
+  const State& state() const { return state_; }
+
+ private:
+  void OnFrame(Connection* connection, wire::Frame* frame);
+  absl::Status OnFrameOfSession(Session* session, const wire::Frame& frame);
+  absl::Status OnRequest(Session* session, const wire::Frame& frame);
+  void OnAck(const Connection& connection, const wire::Frame& frame);
+  void OnSelect(Connection* connection, SubscriptionId id);
+  absl::Status OnMark(Session* session, const wire::Frame& frame);
+  void OnGoodbye(Connection* connection, const wire::Frame& frame);
+  void OnTimer(const Timer& timer);
+  void ReleaseHeld();
+  void FinishTurn();
+
+  State state_;
+  Acknowledgement acknowledgement_;
+  Links links_;
+  Routing routing_;
+  Sessions sessions_;
+  Requests requests_;
+};
+
+}  // namespace ipc::broker
+
+#endif  // IPC_BROKER_CORE_BROKER_H_

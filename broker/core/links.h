@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Links between publishers and subscriptions: how a reader gets onto a stream,
+// falls off it and comes back without a loss. The one means of recovery is the
+// publisher's log: RESEND asks for what a reader lacks, and the route to that
+// reader stays closed until RESEND_END has come through the publisher's stream;
+// what the publisher sent before that mark is part of the resend, what it
+// sends after it is live.
+//
+//                 JOIN            JOINED
+//   kWaiting ───────────> kJoining ─────> kLive
+//      │  RESEND              RESEND_END    │ queue full
+//      └────────> kCatchingUp ───────────> kLive ───────> kBehind
+//                      ^                                     │ queue empty
+//                      └──────────────── RESEND ─────────────┘
+//
+// Losing either side's connection leads back to kWaiting.
+
+#ifndef IPC_BROKER_CORE_LINKS_H_
+#define IPC_BROKER_CORE_LINKS_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "broker/core/acknowledgement.h"
+#include "broker/core/state.h"
+
+namespace ipc::broker {
+
+class Links {
+ public:
+  Links(State* state, Acknowledgement* acknowledgement)
+      : state_(*state), acknowledgement_(*acknowledgement) {}
+
+  // Null if there is no such reader (any more).
+  Link* Find(Session* publisher, ReaderId id) const;
+
+  // Makes `subscription` a reader of `channel`, live if the link is.
+  // `handed_back` is the first sequence that the publisher says it may claim.
+  void Attach(Channel* channel, Subscription* subscription,
+              std::optional<uint64_t> handed_back);
+  // Takes the subscriber's word for what it has consumed, after it came back.
+  void ApplyPositions(Subscription* subscription);
+
+  // A publisher may have told of readings that the pattern does not cover.
+  void DropUnmatched(Subscription* subscription);
+
+  // The publisher has reopened its channels.
+  void OnPublisherReady(Session* publisher);
+  // The subscription was made, or made again.
+  void OnReaderReady(Subscription* subscription);
+  void OnJoined(Link* link);
+  void OnResendEnd(Link* link);
+  // Catches up what fell behind and has room now. At the end of every turn.
+  void CatchUp();
+
+  // The subscription's queue is full: stop at `sequence` of `channel`.
+  void FallBehind(Subscription* subscription, Channel* channel,
+                  uint64_t sequence);
+  void FallBehindAgain(Link* link);
+
+  void OnPublisherAway(Session* publisher);
+  void OnReaderAway(Subscription* subscription);
+
+  // Before the object is destroyed.
+  void DetachChannel(Channel* channel);
+  void DetachSubscription(Subscription* subscription);
+
+  // The reliable readers of `channel`, as its publisher shall know them.
+  std::vector<wire::Reader> ReadersOf(const Channel& channel) const;
+  // Subscriptions of any kind, also those whose client is awaited.
+  static uint32_t MatchesOf(const Channel& channel);
+  // Tells the publishers of all that `subscription` reads.
+  void TellMatchesOf(const Subscription& subscription);
+
+ private:
+  Link* LinkOf(Session* publisher, Subscription* subscription);
+  void Start(Link* link);
+  void StartFresh(Link* link);
+  void SendJoin(Link* link);
+  void SendResend(Link* link);
+  void GoLive(Link* link);
+  void Enter(Reading* reading);
+  void LeaveRoutes(Link* link);
+  void Wait(Link* link);
+  void ResolveJoin(Link* link);
+  void Announce(const Reading& reading);
+  void TellMatches(const Channel& channel);
+  void Drop(Reading* reading);
+  void RemoveReading(Reading* reading);
+  void Destroy(Link* link);
+  wire::Reader ReaderOf(const Link& link) const;
+
+  State& state_;
+  Acknowledgement& acknowledgement_;
+};
+
+}  // namespace ipc::broker
+
+#endif  // IPC_BROKER_CORE_LINKS_H_

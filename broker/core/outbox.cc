@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Committing, gathering, and finding out how far the socket got.
+
+#include "broker/core/outbox.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "libipc/base/check.h"
+
+namespace ipc::broker {
+namespace {
+
+// One turn's share of one connection.
+constexpr size_t kGatherBytesMax = 256 * 1024;
+// Below IOV_MAX (1024), with room for the last pair.
+constexpr size_t kGatherSegmentsMax = 1000;
+
+std::array<std::byte, kFrameHeaderBytes> SelectFrame(SubscriptionId id) {
+  std::array<std::byte, kFrameHeaderBytes> bytes;
+  wire::StoreHeader({.kind = wire::FrameKind::kSelect, .target = ToNumber(id)},
+                    bytes.data());
+  return bytes;
+}
+
+}  // namespace
+
+void Outbox::AddControl(std::string_view frame) { control_.append(frame); }
+
+void Outbox::AddFrame(Lane* lane, const wire::FrameHeader& header) {
+  Settle();
+  HeaderBytes bytes;
+  wire::StoreHeader(header, bytes.data());
+  Enqueue(lane, bytes, 0);
+}
+
+void Outbox::Enqueue(Lane* lane, std::span<const std::byte> run,
+                     uint32_t messages) {
+  lane->queue.Push(run, messages);
+  if (!lane->in_turn) {
+    lane->in_turn = true;
+    turn_.push_back(lane);
+  }
+}
+
+const std::vector<std::span<const std::byte>>& Outbox::Gather() {
+  Commit();
+  segments_.clear();
+  selects_.clear();
+  selects_.reserve(runs_.size());  // segments_ points into it
+  for (const Block& block : committed_) {
+    if (segments_.size() >= kGatherSegmentsMax) return segments_;
+    segments_.push_back(block.rest());
+  }
+  SubscriptionId selected = selected_;
+  for (const Run& run : runs_) {
+    if (segments_.size() + 1 >= kGatherSegmentsMax) break;
+    if (run.lane->id != selected) {
+      selected = run.lane->id;
+      segments_.push_back(selects_.emplace_back(SelectFrame(selected)));
+    }
+    segments_.push_back(run.bytes);
+  }
+  return segments_;
+}
+
+void Outbox::Sent(size_t bytes) {
+  bytes = SendCommitted(bytes);
+  if (!runs_.empty()) SendRuns(bytes);
+}
+
+void Outbox::Settle() {
+  for (const Run& run : runs_) Enqueue(run.lane, run.bytes, run.messages);
+  runs_.clear();
+}
+
+void Outbox::Remove(Lane* lane) {
+  Settle();
+  lane->queue.Clear();
+  if (lane->in_turn) std::erase(turn_, lane);
+  lane->in_turn = false;
+}
+
+void Outbox::Commit() {
+  if (!committed_.empty()) return;
+  if (!control_.empty()) {
+    CommitBytes(std::as_bytes(std::span(control_)));
+    control_ = std::string();  // an idle connection holds no memory
+  }
+  size_t bytes = 0;
+  while (!turn_.empty() && bytes < kGatherBytesMax) {
+    Lane* lane = turn_.front();
+    turn_.erase(turn_.begin());
+    if (lane->id != selected_) CommitSelect(lane->id);
+    committed_.push_back(lane->queue.TakeBlock());
+    bytes += committed_.back().rest().size();
+    lane->in_turn = !lane->queue.empty();
+    if (lane->in_turn) turn_.push_back(lane);
+  }
+}
+
+void Outbox::CommitBytes(std::span<const std::byte> bytes) {
+  committed_.push_back({std::vector<std::byte>(bytes.begin(), bytes.end()), 0});
+}
+
+void Outbox::CommitSelect(SubscriptionId id) {
+  CommitBytes(SelectFrame(id));
+  selected_ = id;
+}
+
+size_t Outbox::SendCommitted(size_t bytes) {
+  while (!committed_.empty()) {
+    Block& front = committed_.front();
+    size_t taken = std::min(bytes, front.rest().size());
+    front.begin += taken;
+    bytes -= taken;
+    if (!front.rest().empty()) return 0;
+    committed_.erase(committed_.begin());
+  }
+  return bytes;
+}
+
+void Outbox::SendRuns(size_t bytes) {
+  size_t done = 0;
+  for (; done < runs_.size() && bytes > 0; ++done) {
+    Run& run = runs_[done];
+    if (run.lane->id != selected_) {
+      HeaderBytes select = SelectFrame(run.lane->id);
+      selected_ = run.lane->id;
+      if (bytes < select.size()) {
+        CommitBytes(std::span(select).subspan(bytes));
+        break;
+      }
+      bytes -= select.size();
+    }
+    if (bytes < run.bytes.size()) {
+      // Cut: the rest of the frame must follow next, whatever else comes.
+      size_t boundary = 0;
+      while (boundary < bytes) {
+        boundary += wire::LoadHeader(run.bytes.data() + boundary).size;
+      }
+      if (boundary > bytes) {
+        CommitBytes(run.bytes.subspan(bytes, boundary - bytes));
+      }
+      run.bytes = run.bytes.subspan(boundary);
+      run.messages = CountMessages(run.bytes);
+      if (!run.bytes.empty()) break;
+      bytes = 0;
+    } else {
+      bytes -= run.bytes.size();
+    }
+  }
+  runs_.erase(runs_.begin(), runs_.begin() + static_cast<std::ptrdiff_t>(done));
+}
+
+}  // namespace ipc::broker

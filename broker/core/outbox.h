@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Everything on its way to one connection, in the order in which it leaves:
+//
+//   committed   bytes whose place in the stream is settled: the rest of a
+//               frame that was cut, control frames, blocks from the queues
+//   control     control frames, ahead of all data that is not committed
+//   runs        frames borrowed from the read buffer of the current turn,
+//               only while nothing waits in a queue
+//   queues      one for each subscription, served in turn
+//
+// The shell gathers segments, sends them, reports how much the socket took and
+// settles: what is still borrowed then is copied to its queue. A SELECT frame
+// goes in front of data whenever the subscription changes.
+//
+// Invariant: `runs_` is empty or all queues of the connection are.
+
+#ifndef IPC_BROKER_CORE_OUTBOX_H_
+#define IPC_BROKER_CORE_OUTBOX_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/core/queue.h"
+#include "libipc/base/ids.h"
+#include "libipc/wire/frame.h"
+
+namespace ipc::broker {
+
+// The part of a subscription that its connection's outbox sees.
+struct Lane {
+  SubscriptionId id{};
+  Queue queue;
+  bool in_turn = false;  // listed in the outbox's turn
+};
+
+class Outbox {
+ public:
+  // A control frame, header included.
+  void AddControl(std::string_view frame);
+
+  // Whole frames for `lane` in which `messages` publications begin, borrowed
+  // until Settle. Copied at once if something already waits.
+  void AddRun(Lane* lane, std::span<const std::byte> run, uint32_t messages) {
+    if (blocked()) {
+      Settle();
+      Enqueue(lane, run, messages);
+      return;
+    }
+    if (!runs_.empty() && runs_.back().lane == lane &&
+        runs_.back().bytes.data() + runs_.back().bytes.size() == run.data()) {
+      Run& last = runs_.back();
+      last.bytes = {last.bytes.data(), last.bytes.size() + run.size()};
+      last.messages += messages;
+      return;
+    }
+    runs_.push_back({lane, run, messages});
+  }
+  // One frame made by the broker, behind all data of the lane.
+  void AddFrame(Lane* lane, const wire::FrameHeader& header);
+
+  // Frames were dropped from the queue of `lane`.
+  void AfterDrop(Lane* lane) {
+    if (lane->in_turn && lane->queue.empty()) Remove(lane);
+  }
+
+  // The next bytes to leave, at most about `kGatherBytesMax`; valid until the
+  // next call of anything but Sent.
+  const std::vector<std::span<const std::byte>>& Gather();
+  // The socket took the first `bytes` of what was gathered.
+  void Sent(size_t bytes);
+  // Copies what is still borrowed.
+  void Settle();
+
+  // Forgets a lane that is about to be destroyed.
+  void Remove(Lane* lane);
+
+  bool empty() const {
+    return committed_.empty() && control_.empty() && runs_.empty() &&
+           turn_.empty();
+  }
+  // Data can not leave at once.
+  bool blocked() const { return !committed_.empty() || !turn_.empty(); }
+  // Control frames that wait.
+  size_t control_bytes() const { return control_.size(); }
+
+ private:
+  struct Run {
+    Lane* lane;
+    std::span<const std::byte> bytes;
+    uint32_t messages;
+  };
+  using HeaderBytes = std::array<std::byte, kFrameHeaderBytes>;
+
+  void Enqueue(Lane* lane, std::span<const std::byte> run, uint32_t messages);
+  // Moves control frames and queued blocks behind the committed bytes.
+  void Commit();
+  void CommitBytes(std::span<const std::byte> bytes);
+  void CommitSelect(SubscriptionId id);
+  size_t SendCommitted(size_t bytes);
+  void SendRuns(size_t bytes);
+
+  std::vector<Block> committed_;
+  std::string control_;
+  std::vector<Run> runs_;
+  std::vector<Lane*> turn_;  // lanes with a queue that is not empty
+  SubscriptionId selected_{};
+  std::vector<HeaderBytes> selects_;  // the SELECT frames of this gathering
+  std::vector<std::span<const std::byte>> segments_;
+};
+
+}  // namespace ipc::broker
+
+#endif  // IPC_BROKER_CORE_OUTBOX_H_

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Checks what is asked for, then changes the state in one go: a refused
+// request has changed nothing.
+
+#include "broker/core/requests.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libipc/base/status_macros.h"
+#include "libipc/base/topic_grammar.h"
+
+namespace ipc::broker {
+
+absl::Status Requests::OnOpen(Session* session, const wire::Open& open,
+                              uint64_t request) {
+  IPC_RETURN_IF_ERROR(CheckOpen(*session, open));
+  size_t index = ToNumber(open.channel);
+  Channel* channel = index < session->channels.size()
+                         ? session->channels[index].get()
+                         : nullptr;
+  if (channel == nullptr) {
+    channel = MakeChannel(session, open);
+  } else {
+    channel->next_sequence = open.next_sequence;
+    // The ACK frames of the lost connection may be lost, too.
+    channel->acknowledged = open.first_sequence - 1;
+    channel->stale = false;
+  }
+  TakeReaders(channel, open);
+  for (Subscription* subscription : state_.patterns.Find(open.topic)) {
+    links_.Attach(channel, subscription, std::nullopt);
+  }
+  if (!session->reopening) {
+    // A first channel for these readers; nothing was sent on it before.
+    links_.OnPublisherReady(session);
+  }
+  acknowledgement_.OnReadersChanged(channel);
+  state_.SendControl(
+      session->connection,
+      wire::Opened{.channel = channel->number,
+                   .readers = links_.ReadersOf(*channel),
+                   .subscriptions = Links::MatchesOf(*channel),
+                   .send_schema = !open.schema_hash.empty() &&
+                                  !state_.schemas.Has(open.schema_hash)},
+      request);
+  return absl::OkStatus();
+}
+
+absl::Status Requests::CheckOpen(const Session& session,
+                                 const wire::Open& open) const {
+  IPC_RETURN_IF_ERROR(ValidateTopic(open.topic));
+  if (open.type_name.size() > kTypeNameBytesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("type name has ", open.type_name.size(),
+                     " bytes; the limit is ", kTypeNameBytesMax));
+  }
+  if (open.readers.size() > kReadersPerChannelMax) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        open.readers.size(), " readers of a channel; the limit is ",
+        kReadersPerChannelMax));
+  }
+  size_t index = ToNumber(open.channel);
+  if (index > kChannelsPerSessionMax) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("channel number ", index, "; the limit is ",
+                     kChannelsPerSessionMax, " channels for each client"));
+  }
+  const Channel* same =
+      index < session.channels.size() ? session.channels[index].get() : nullptr;
+  if (same != nullptr) {
+    if (!session.reopening || same->topic->name != open.topic) {
+      return absl::AlreadyExistsError(absl::StrCat(
+          "channel ", index, " is open on topic ", same->topic->name));
+    }
+    if (open.next_sequence < same->next_sequence) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("channel ", index, " goes back from sequence ",
+                       same->next_sequence, " to ", open.next_sequence));
+    }
+    return absl::OkStatus();
+  }
+  auto topic = state_.topics.find(open.topic);
+  if (topic == state_.topics.end()) return absl::OkStatus();
+  for (const Channel* channel : topic->second->channels) {
+    if (channel->publisher == &session) {
+      return absl::AlreadyExistsError(absl::StrCat("topic ", open.topic,
+                                                   " is open on channel ",
+                                                   ToNumber(channel->number)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+Channel* Requests::MakeChannel(Session* session, const wire::Open& open) {
+  std::unique_ptr<Topic>& topic = state_.topics[open.topic];
+  if (topic == nullptr) {
+    topic = std::make_unique<Topic>();
+    topic->id = TopicId{++state_.last_topic};
+    topic->name = open.topic;
+  }
+  auto channel = std::make_unique<Channel>();
+  channel->number = open.channel;
+  channel->publisher = session;
+  channel->topic = topic.get();
+  channel->type_name = open.type_name;
+  channel->schema_hash = open.schema_hash;
+  channel->next_sequence = open.next_sequence;
+  channel->acknowledged = open.first_sequence - 1;
+  channel->held = !open.readers_known;
+  topic->channels.push_back(channel.get());
+  size_t index = ToNumber(open.channel);
+  if (index >= session->channels.size()) session->channels.resize(index + 1);
+  session->channels[index] = std::move(channel);
+  ++session->channel_count;
+  return session->channels[index].get();
+}
+
+// The readers that an earlier broker told the publisher of: nothing is
+// acknowledged before each of them has come back or is known to be gone.
+void Requests::TakeReaders(Channel* channel, const wire::Open& open) {
+  for (const wire::Reader& reader : open.readers) {
+    Session* session = sessions_.Await(reader.session);
+    if (session == nullptr ||
+        session->subscriptions.size() >= kSubscriptionsPerSessionMax) {
+      continue;
+    }
+    Subscription* subscription =
+        sessions_.AwaitSubscription(session, reader.subscription);
+    if (subscription->reliable &&
+        (subscription->pattern.empty() ||
+         MatchPattern(subscription->pattern, open.topic))) {
+      links_.Attach(channel, subscription, reader.from);
+    }
+  }
+}
+
+absl::Status Requests::OnClose(Session* session, ChannelNumber number) {
+  size_t index = ToNumber(number);
+  if (index >= session->channels.size() ||
+      session->channels[index] == nullptr) {
+    return absl::NotFoundError(absl::StrCat("channel ", index, " is not open"));
+  }
+  sessions_.RemoveChannel(session->channels[index].get());
+  return absl::OkStatus();
+}
+
+absl::Status Requests::OnSubscribe(Session* session,
+                                   const wire::Subscribe& subscribe,
+                                   uint64_t request) {
+  IPC_RETURN_IF_ERROR(CheckSubscribe(subscribe));
+  auto known = session->subscriptions.find(subscribe.subscription);
+  bool exists = known != session->subscriptions.end();
+  if (exists && !session->reopening) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        "subscription ", ToNumber(subscribe.subscription), " is made already"));
+  }
+  bool reliable = subscribe.policy == wire::Policy::kReliable;
+  if (exists && (known->second->reliable != reliable ||
+                 (!known->second->pattern.empty() &&
+                  known->second->pattern != subscribe.pattern))) {
+    sessions_.RemoveSubscription(known->second.get());
+    exists = false;
+  }
+  if (!exists && session->subscriptions.size() >= kSubscriptionsPerSessionMax) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the limit is ", kSubscriptionsPerSessionMax,
+                     " subscriptions for each client"));
+  }
+  Subscription* subscription =
+      sessions_.AwaitSubscription(session, subscribe.subscription);
+  if (subscription->pattern.empty()) {
+    subscription->pattern = subscribe.pattern;
+    state_.patterns.Add(subscription->pattern, subscription);
+    links_.DropUnmatched(subscription);
+  }
+  subscription->stale = false;
+  subscription->reliable = reliable;
+  subscription->depth = subscribe.depth;
+  subscription->bytes = reliable ? kReliableQueueBytesMax : subscribe.bytes;
+  subscription->positions.clear();
+  for (const wire::Position& position : subscribe.positions) {
+    subscription->positions[{position.session, position.channel}] =
+        position.sequence;
+  }
+  if (subscribe.resume) {
+    subscription->resumed_until = state_.now + kRecoveryGrace;
+    state_.timers.Add({.due = subscription->resumed_until,
+                       .kind = TimerKind::kAwaited,
+                       .subject = ToNumber(session->number),
+                       .detail = ToNumber(subscription->id)});
+  }
+  subscription->request = request;
+  links_.ApplyPositions(subscription);
+  AttachMatching(subscription);
+  links_.OnReaderReady(subscription);
+  links_.TellMatchesOf(*subscription);
+  if (subscription->pending_joins == 0) {
+    subscription->request = 0;
+    state_.SendControl(session->connection, wire::Result{}, request);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Requests::CheckSubscribe(const wire::Subscribe& subscribe) const {
+  IPC_RETURN_IF_ERROR(ValidatePattern(subscribe.pattern));
+  if (subscribe.positions.size() > kPositionsPerSubscriptionMax) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(subscribe.positions.size(), " positions; the limit is ",
+                     kPositionsPerSubscriptionMax));
+  }
+  if (subscribe.policy == wire::Policy::kReliable) return absl::OkStatus();
+  if (subscribe.depth == 0 || subscribe.depth > kBestEffortDepthMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("best-effort depth is ", subscribe.depth,
+                     " messages; 1 to ", kBestEffortDepthMax, " are allowed"));
+  }
+  if (subscribe.bytes == 0 || subscribe.bytes > kBestEffortQueueBytesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("best-effort queue is ", subscribe.bytes, " bytes; 1 to ",
+                     kBestEffortQueueBytesMax, " are allowed"));
+  }
+  return absl::OkStatus();
+}
+
+void Requests::AttachMatching(Subscription* subscription) {
+  const std::string& pattern = subscription->pattern;
+  // Topics are in the order of their names: those that begin as the pattern
+  // does stand together.
+  std::string_view prefix =
+      std::string_view(pattern).substr(0, pattern.find('*'));
+  for (auto topic = state_.topics.lower_bound(std::string(prefix));
+       topic != state_.topics.end() && topic->first.starts_with(prefix);
+       ++topic) {
+    if (!MatchPattern(pattern, topic->first)) continue;
+    for (Channel* channel : topic->second->channels) {
+      links_.Attach(channel, subscription, std::nullopt);
+    }
+  }
+}
+
+absl::Status Requests::OnUnsubscribe(Session* session, SubscriptionId id) {
+  auto found = session->subscriptions.find(id);
+  if (found == session->subscriptions.end()) {
+    return absl::NotFoundError(
+        absl::StrCat("subscription ", ToNumber(id), " is not made"));
+  }
+  sessions_.RemoveSubscription(found->second.get());
+  return absl::OkStatus();
+}
+
+absl::Status Requests::OnGetSchema(Session* session, const wire::GetSchema& get,
+                                   uint64_t request) {
+  const std::string* set = state_.schemas.Find(get.hash);
+  if (set == nullptr) {
+    return absl::NotFoundError(
+        "no publisher has handed over descriptors with this hash");
+  }
+  state_.SendControl(session->connection, wire::Schema{get.hash, *set},
+                     request);
+  return absl::OkStatus();
+}
+
+void Requests::OnListTopics(Session* session, const wire::ListTopics& list,
+                            uint64_t request) {
+  wire::Topics topics;
+  auto topic = state_.topics.upper_bound(list.after);
+  for (; topic != state_.topics.end() && topics.topics.size() < kListPageItems;
+       ++topic) {
+    const Topic& from = *topic->second;
+    wire::Topics::Topic& item = topics.topics.emplace_back();
+    item.topic = from.name;
+    item.type_name = from.channels.front()->type_name;
+    item.publishers = static_cast<uint32_t>(from.channels.size());
+    item.subscriptions = Links::MatchesOf(*from.channels.front());
+    item.messages = from.messages;
+    item.bytes = from.bytes;
+    for (const Channel* channel : from.channels) {
+      item.messages += channel->messages;
+      item.bytes += channel->bytes;
+    }
+  }
+  topics.more = topic != state_.topics.end();
+  state_.SendControl(session->connection, topics, request);
+}
+
+void Requests::OnListClients(Session* session, const wire::ListClients& list,
+                             uint64_t request) {
+  wire::Clients clients;
+  auto next = state_.sessions.upper_bound(list.after);
+  for (;
+       next != state_.sessions.end() && clients.clients.size() < kListPageItems;
+       ++next) {
+    const Session& from = *next->second;
+    wire::Clients::Client& item = clients.clients.emplace_back();
+    item.name = from.name;
+    item.session = from.key;
+    item.session_number = from.number;
+    item.gid = from.gid;
+    item.connected = from.connection != nullptr;
+    item.publications = from.channel_count;
+    item.subscriptions = static_cast<uint32_t>(from.subscriptions.size());
+    item.messages_in = from.messages_in;
+    item.messages_out = from.messages_out;
+    for (const auto& [id, subscription] : from.subscriptions) {
+      item.queued_bytes += subscription->lane.queue.bytes();
+      item.dropped += subscription->dropped;
+    }
+  }
+  clients.more = next != state_.sessions.end();
+  state_.SendControl(session->connection, clients, request);
+}
+
+}  // namespace ipc::broker

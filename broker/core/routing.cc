@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Stamping, runs, fragments, and what a full queue does.
+
+#include "broker/core/routing.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace ipc::broker {
+namespace {
+
+using wire::Frame;
+using wire::FrameHeader;
+using wire::FrameKind;
+
+void Stamp(const Channel& channel, FrameHeader header, std::byte* bytes) {
+  header.kind = FrameKind::kDeliver;
+  header.flags = 0;
+  header.target = ToNumber(channel.topic->id);
+  header.session = ToNumber(channel.publisher->number);
+  wire::StoreHeader(header, bytes);
+}
+
+}  // namespace
+
+absl::Status Routing::OnPublish(Session* session, Frame* frame) {
+  FrameHeader& header = frame->header;
+  Channel* channel = header.target < session->channels.size()
+                         ? session->channels[header.target].get()
+                         : nullptr;
+  if (channel == nullptr) [[unlikely]] {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "PUBLISH on channel ", header.target, ", which is not open"));
+  }
+  if (header.flags != 0) [[unlikely]] {
+    OnResent(session, frame);
+    return absl::OkStatus();
+  }
+  if (header.sequence != channel->next_sequence ||
+      header.fragment != channel->next_fragment) [[unlikely]] {
+    return OnOutOfOrder(*channel, header);
+  }
+  if (header.last_fragment != 0) [[unlikely]] {
+    if (Refuses(channel, header, frame->payload().size())) {
+      return absl::OkStatus();
+    }
+  }
+  Stamp(*channel, header, frame->bytes.data());
+  std::byte* begin = frame->bytes.data();
+  if (channel != run_.channel || begin != run_.end) {
+    Finish();
+    run_ = {channel, begin, begin, 0, 0, header.sequence};
+  }
+  run_.end = begin + header.size;
+  ++run_.frames;
+  if (header.fragment == 0) ++run_.messages;
+  if (header.fragment == header.last_fragment) {
+    ++channel->next_sequence;
+    channel->next_fragment = 0;
+  } else {
+    channel->next_fragment = header.fragment + 1u;
+  }
+  return absl::OkStatus();
+}
+
+void Routing::Finish() {
+  if (run_.channel == nullptr) return;
+  Run run = run_;
+  run_ = {};
+  Channel* channel = run.channel;
+  size_t bytes = static_cast<size_t>(run.end - run.begin);
+  channel->messages += run.messages;
+  channel->bytes += bytes - size_t{run.frames} * kFrameHeaderBytes;
+  channel->publisher->messages_in += run.messages;
+  channel->publisher->routed_bytes += bytes;
+
+  bool left_behind = false;
+  for (Subscription* subscription : channel->live) {
+    if (subscription->reliable &&
+        subscription->lane.queue.bytes() + bytes > subscription->bytes) {
+      left_behind = true;
+      continue;
+    }
+    Deliver(subscription, {run.begin, bytes}, run.messages);
+  }
+  if (left_behind) {
+    // A copy, because falling behind takes a subscription off the list.
+    for (Subscription* subscription :
+         std::vector<Subscription*>(channel->live)) {
+      if (subscription->reliable &&
+          subscription->lane.queue.bytes() + bytes > subscription->bytes) {
+        links_.FallBehind(subscription, channel, run.first_sequence);
+      }
+    }
+  }
+  acknowledgement_.OnRouted(channel);
+}
+
+void Routing::Deliver(Subscription* subscription,
+                      std::span<const std::byte> bytes, uint32_t messages) {
+  Connection* connection = subscription->session->connection;
+  connection->outbox.AddRun(&subscription->lane, bytes, messages);
+  subscription->session->messages_out += messages;
+  state_.MarkDirty(connection);
+  if (subscription->reliable) return;
+  Queue& queue = subscription->lane.queue;
+  while (queue.messages() > subscription->depth ||
+         queue.bytes() > subscription->bytes) {
+    if (queue.DropOldest()) ++subscription->dropped;
+  }
+  connection->outbox.AfterDrop(&subscription->lane);
+}
+
+void Routing::Abort(Channel* channel) {
+  if (channel->next_fragment != 0 && !channel->refusing) TellAbort(*channel);
+  channel->next_fragment = 0;
+  channel->refusing = false;
+}
+
+void Routing::TellAbort(const Channel& channel) {
+  for (Subscription* subscription : channel.live) {
+    Connection* connection = subscription->session->connection;
+    connection->outbox.AddFrame(&subscription->lane,
+                                {.kind = FrameKind::kAbort,
+                                 .target = ToNumber(channel.topic->id),
+                                 .session = ToNumber(channel.publisher->number),
+                                 .sequence = channel.next_sequence});
+    state_.MarkDirty(connection);
+  }
+}
+
+absl::Status Routing::OnOutOfOrder(const Channel& channel,
+                                   const FrameHeader& header) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "PUBLISH on channel ", header.target, " has sequence ", header.sequence,
+      " fragment ", header.fragment, "; expected ", channel.next_sequence,
+      " fragment ", channel.next_fragment));
+}
+
+// A publication above the message size limit is answered once and passed over.
+bool Routing::Refuses(Channel* channel, const FrameHeader& header,
+                      size_t payload_bytes) {
+  uint64_t bytes_at_most =
+      uint64_t{header.last_fragment} * kFramePayloadBytesMax +
+      (header.fragment == header.last_fragment ? payload_bytes : 0);
+  bool begins = header.fragment == 0;
+  if (begins) channel->refusing = false;
+  if (!channel->refusing) {
+    if (bytes_at_most <= state_.message_bytes_max) return false;
+    Finish();
+    channel->refusing = true;
+    std::string frame;
+    wire::AppendFrame({.kind = FrameKind::kRefused,
+                       .target = header.target,
+                       .sequence = header.sequence},
+                      wire::Encode(wire::Result{
+                          absl::StatusCode::kInvalidArgument,
+                          absl::StrCat("message is larger than the limit of ",
+                                       state_.message_bytes_max, " bytes")}),
+                      &frame);
+    state_.Send(channel->publisher->connection, frame);
+    if (!begins) TellAbort(*channel);
+  }
+  if (header.fragment == header.last_fragment) {
+    ++channel->next_sequence;
+    channel->next_fragment = 0;
+    channel->refusing = false;
+    acknowledgement_.OnRouted(channel);
+  } else {
+    channel->next_fragment = header.fragment + 1u;
+  }
+  return true;
+}
+
+// Sent again for one reader. A frame that nobody waits for any more is no
+// fault: LEAVE may have crossed it.
+void Routing::OnResent(Session* session, Frame* frame) {
+  Finish();
+  Link* link = links_.Find(session, ReaderId{frame->header.session});
+  if (link == nullptr || link->state != Link::State::kCatchingUp) return;
+  const Channel& channel = *session->channels[frame->header.target];
+  auto reading = link->readings.find(channel.topic->id);
+  if (reading == link->readings.end()) return;
+  Subscription* subscription = link->subscription;
+  if (subscription->lane.queue.bytes() + frame->bytes.size() >
+      subscription->bytes) {
+    links_.FallBehindAgain(link);
+    return;
+  }
+  if (frame->header.fragment == frame->header.last_fragment) {
+    reading->second->resend_from = frame->header.sequence + 1;
+  }
+  Stamp(channel, frame->header, frame->bytes.data());
+  Deliver(subscription, frame->bytes, frame->header.fragment == 0 ? 1 : 0);
+}
+
+}  // namespace ipc::broker

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The hot path: publications from one read buffer to the outboxes of their
+// subscribers. Headers are stamped where they lie; frames that lie behind each
+// other and belong to one channel make a run, and a run costs one entry for
+// each subscriber, however many frames it has. Nothing here allocates, hashes
+// or asks the clock for each message.
+
+#ifndef IPC_BROKER_CORE_ROUTING_H_
+#define IPC_BROKER_CORE_ROUTING_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "absl/status/status.h"
+#include "broker/core/links.h"
+#include "broker/core/state.h"
+#include "libipc/wire/frame_reader.h"
+
+namespace ipc::broker {
+
+class Routing {
+ public:
+  Routing(State* state, Links* links, Acknowledgement* acknowledgement)
+      : state_(*state), links_(*links), acknowledgement_(*acknowledgement) {}
+
+  // Takes a PUBLISH frame of `session`. What it makes of the frame may be
+  // held back until Finish. Errors: the connection is at fault and must be
+  // closed.
+  absl::Status OnPublish(Session* session, wire::Frame* frame);
+
+  // Hands on what was held back. Before anything but a PUBLISH frame of the
+  // same connection is looked at, and at the end of the buffer.
+  void Finish();
+
+  // A publication that will not be completed is taken back from its readers.
+  void Abort(Channel* channel);
+
+ private:
+  // Frames that lie behind each other and belong to one channel.
+  struct Run {
+    Channel* channel = nullptr;
+    std::byte* begin = nullptr;
+    std::byte* end = nullptr;
+    uint32_t frames = 0;
+    uint32_t messages = 0;
+    uint64_t first_sequence = 0;  // of the publication it begins in
+  };
+
+  absl::Status OnOutOfOrder(const Channel& channel,
+                            const wire::FrameHeader& header);
+  void TellAbort(const Channel& channel);
+  void OnResent(Session* session, wire::Frame* frame);
+  bool Refuses(Channel* channel, const wire::FrameHeader& header,
+               size_t payload_bytes);
+  void Deliver(Subscription* subscription, std::span<const std::byte> bytes,
+               uint32_t messages);
+
+  State& state_;
+  Links& links_;
+  Acknowledgement& acknowledgement_;
+  Run run_;
+};
+
+}  // namespace ipc::broker
+
+#endif  // IPC_BROKER_CORE_ROUTING_H_

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The life of sessions: they begin with a HELLO or because a publisher tells
+// of a reader, survive the loss of their connection for a grace, and end with a
+// GOODBYE, with their process, or with the grace.
+
+#ifndef IPC_BROKER_CORE_SESSIONS_H_
+#define IPC_BROKER_CORE_SESSIONS_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "broker/core/links.h"
+#include "broker/core/routing.h"
+#include "broker/core/state.h"
+
+namespace ipc::broker {
+
+class Sessions {
+ public:
+  Sessions(State* state, Links* links, Routing* routing)
+      : state_(*state), links_(*links), routing_(*routing) {}
+
+  void OnHello(Connection* connection, const wire::Hello& hello);
+  // The client has reopened what it had; what it left out is given up.
+  void OnResumed(Session* session);
+  // Tells the peer why, and leaves the connection to the shell to close.
+  void Close(Connection* connection, wire::CloseReason reason,
+             std::string text);
+  // The connection is gone. With `session_ends` its session goes with it; else
+  // the session is awaited.
+  void Detach(Connection* connection, bool session_ends);
+  void End(Session* session);
+
+  // The session of a reader that a publisher tells of, found or awaited. Null
+  // when there is no room for it.
+  Session* Await(const SessionKey& key);
+  Subscription* AwaitSubscription(Session* session, SubscriptionId id);
+
+  void RemoveSubscription(Subscription* subscription);
+  void RemoveChannel(Channel* channel);
+
+  void OnGraceTimer(Session* session);
+  void OnAwaitedTimer(Session* session, SubscriptionId id);
+
+ private:
+  Session* Make(const SessionKey& key);
+  void StartGrace(Session* session);
+  void GiveUpPositions(Subscription* subscription);
+
+  State& state_;
+  Links& links_;
+  Routing& routing_;
+};
+
+}  // namespace ipc::broker
+
+#endif  // IPC_BROKER_CORE_SESSIONS_H_

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the broker knows, as plain data; the rules are in the classes that work
+// on it (Routing, Links, Acknowledgement, Sessions, Requests).
+//
+//   Session ── channels ──> Channel ──> Topic
+//      │                       │
+//      │                    Reading     one subscription's reading of a channel
+//      │                       │
+//      └─ subscriptions ──> Subscription
+//
+// A Link gathers the Readings between one publisher's session and one
+// subscription: they go live, fall behind and recover together, because order
+// holds over all topics of a publisher.
+//
+// A Session outlives its connection: while it is awaited (limbo), it keeps its
+// channels, and its subscriptions keep their claim on what they have not
+// consumed. Sessions and subscriptions that only a publisher has told of
+// (after a restart of the broker) stand here as awaited ones, too.
+
+#ifndef IPC_BROKER_CORE_STATE_H_
+#define IPC_BROKER_CORE_STATE_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
+#include "broker/core/outbox.h"
+#include "broker/core/pattern_index.h"
+#include "broker/core/schema_store.h"
+#include "broker/core/timers.h"
+#include "libipc/base/ids.h"
+#include "libipc/base/limits.h"
+#include "libipc/base/monotonic_time.h"
+#include "libipc/wire/control.h"
+#include "libipc/wire/frame_reader.h"
+
+namespace ipc::broker {
+
+struct Channel;
+struct Link;
+struct Session;
+struct Subscription;
+struct Topic;
+
+// Who is at the other end, from the kernel.
+struct Peer {
+  int32_t pid = 0;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+};
+
+// One socket.
+struct Connection {
+  explicit Connection(ConnectionId connection_id, const Peer& kernel_peer)
+      : id(connection_id), peer(kernel_peer), reader(kHandshakeFrameBytesMax) {}
+
+  ConnectionId id;
+  Peer peer;
+  wire::FrameReader reader;
+  Outbox outbox;
+  Session* session = nullptr;        // null before HELLO
+  Subscription* selected = nullptr;  // of the client's last SELECT
+  bool dirty = false;                // listed in State::dirty
+  bool greeted = false;              // HELLO came
+  bool closing = false;  // GOODBYE is queued; nothing is read any more
+};
+
+// One publisher's use of one topic.
+struct Channel {
+  ChannelNumber number{};
+  Session* publisher = nullptr;
+  Topic* topic = nullptr;
+  std::string type_name;
+  std::string schema_hash;
+
+  // -- Hot: for each frame
+  uint64_t next_sequence = 1;  // of the publication that comes or is under way
+  uint32_t next_fragment = 0;  // 0: none is under way
+  bool refusing = false;       // the publication under way is refused
+  std::vector<Subscription*> live;  // where frames go now
+
+  // -- Acknowledgement
+  uint64_t acknowledged = 0;  // as told to the publisher
+  bool acknowledge = false;   // listed in Session::unacknowledged
+  bool held = false;          // opened with no readers known; see State::hold
+  bool stale = false;         // not opened again since the publisher's return
+  std::vector<struct Reading*> readings;
+  uint32_t reliable_readings = 0;
+
+  uint64_t messages = 0;
+  uint64_t bytes = 0;
+};
+
+// One subscription's reading of one channel.
+struct Reading {
+  Link* link = nullptr;
+  Channel* channel = nullptr;
+  uint64_t consumed = 0;     // last sequence that the subscriber is done with
+  uint64_t resend_from = 0;  // first sequence that it may lack while not live
+};
+
+// All readings between one publisher's session and one subscription.
+struct Link {
+  enum class State {
+    kWaiting,     // the publisher is away or reopening, or the reader is away
+    kJoining,     // JOIN is sent; live behind JOINED
+    kLive,        // frames pass
+    kBehind,      // the queue was full; to be caught up when it is empty
+    kCatchingUp,  // RESEND is sent; live behind RESEND_END
+  };
+
+  ReaderId id{};
+  Session* publisher = nullptr;
+  Subscription* subscription = nullptr;
+  State state = State::kWaiting;
+  bool catch_up = false;  // may lack something; needs RESEND before it is live
+  bool resend_under_way = false;
+  absl::btree_map<TopicId, std::unique_ptr<Reading>> readings;
+};
+
+struct Subscription {
+  SubscriptionId id{};
+  uint64_t created = 0;  // a number that orders subscriptions by age
+  Session* session = nullptr;
+  std::string pattern;  // empty: a publisher has told of it, it has not come
+  bool reliable = true;
+  uint32_t depth = 0;  // best effort: messages that may wait
+  uint64_t bytes = 0;  // any: bytes that may wait
+  Lane lane;
+  absl::btree_map<SessionNumber, Link*> links;  // by publisher
+
+  // While it waits to be confirmed.
+  uint32_t pending_joins = 0;
+  uint64_t request = 0;  // 0: answered
+  bool stale = false;    // not made again since the subscriber's return
+
+  // What it had consumed on an earlier connection, until claimed or gone.
+  absl::btree_map<std::pair<SessionKey, ChannelNumber>, uint64_t> positions;
+  // So long it may claim what it has no position for.
+  MonotonicTime resumed_until;
+
+  uint64_t dropped = 0;
+};
+
+struct Topic {
+  TopicId id{};
+  std::string name;
+  std::vector<Channel*> channels;
+  uint64_t messages = 0;  // of channels that are gone
+  uint64_t bytes = 0;
+};
+
+// A client over all its connections.
+struct Session {
+  SessionNumber number{};
+  SessionKey key;
+  std::string name;
+  uint32_t gid = 0;
+  uint64_t window_bytes = 0;
+  Connection* connection = nullptr;  // null: awaited
+  MonotonicTime awaited_until;       // while connection is null
+  bool reopening = false;            // from HELLO until RESUMED
+
+  std::vector<std::unique_ptr<Channel>> channels;  // by number; null: closed
+  uint32_t channel_count = 0;
+  absl::btree_map<ReaderId, std::unique_ptr<Link>> links;  // as publisher
+  uint32_t last_reader = 0;
+  absl::btree_map<SubscriptionId, std::unique_ptr<Subscription>> subscriptions;
+
+  std::vector<Channel*> unacknowledged;
+  uint64_t routed_bytes = 0;      // since the last acknowledgement
+  bool acknowledge_soon = false;  // listed in State::acknowledge
+  bool acknowledge_now = false;   // ... and does not wait for others
+
+  uint64_t messages_in = 0;
+  uint64_t messages_out = 0;
+};
+
+// A connection that ended, for the shell: close the socket, write the log.
+struct Ended {
+  ConnectionId id{};
+  SessionKey session;  // zero token: no HELLO came
+  std::string name;
+  wire::CloseReason reason{};
+  std::string text;
+};
+
+struct State {
+  State() : schemas(kSchemaBytesMax) {}
+
+  Token instance;
+  std::string version;
+  uint64_t message_bytes_max = kMessageBytesMaxDefault;
+  MonotonicTime now;
+  // Until then nothing that a held channel sends is acknowledged.
+  MonotonicTime hold;
+  MonotonicTime started;
+
+  absl::flat_hash_map<ConnectionId, std::unique_ptr<Connection>> connections;
+  size_t handshakes = 0;
+  absl::btree_map<SessionNumber, std::unique_ptr<Session>> sessions;
+  absl::flat_hash_map<SessionKey, Session*> sessions_by_key;
+  uint32_t last_session = 0;
+  absl::btree_map<std::string, std::unique_ptr<Topic>> topics;
+  uint32_t last_topic = 0;
+  uint64_t last_created = 0;
+  PatternIndex patterns;
+  SchemaStore schemas;
+  Timers timers;
+  std::vector<SessionNumber> acknowledge;  // sessions with something to tell
+  std::vector<Subscription*> behind;       // with links to be caught up
+
+  // -- For the shell
+  std::vector<Connection*> dirty;
+  std::vector<Ended> ended;
+
+  void MarkDirty(Connection* connection) {
+    if (connection->dirty) return;
+    connection->dirty = true;
+    dirty.push_back(connection);
+  }
+  // Queues a frame; `connection` may be null.
+  void Send(Connection* connection, std::string_view frame) {
+    if (connection == nullptr || connection->closing) return;
+    connection->outbox.AddControl(frame);
+    MarkDirty(connection);
+  }
+  void SendHeader(Connection* connection, const wire::FrameHeader& header) {
+    Send(connection, {reinterpret_cast<const char*>(&header), sizeof(header)});
+  }
+  template <typename Message>
+  void SendControl(Connection* connection, const Message& message,
+                   uint64_t request = 0) {
+    std::string frame;
+    wire::AppendControl(message, request, &frame);
+    Send(connection, frame);
+  }
+};
+
+}  // namespace ipc::broker
+
+#endif  // IPC_BROKER_CORE_STATE_H_

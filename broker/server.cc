@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Accepting, reading, sending and closing.
+
+#include "broker/server.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libipc/base/status_macros.h"
+#include "libipc/net/system.h"
+
+namespace ipc::broker {
+namespace {
+
+using wire::CloseReason;
+
+constexpr uint64_t kListenerKey = 1;
+constexpr uint64_t kStopKey = 2;
+constexpr uint64_t kFirstId = 16;
+// Keys of watched processes, apart from those of connections.
+constexpr uint64_t kWatchedBit = uint64_t{1} << 63;
+
+constexpr size_t kReadBytes = 128 * 1024;
+// Sent to one connection in one turn before others have theirs.
+constexpr size_t kSendBytesPerTurn = 1024 * 1024;
+// As much as the system allows: one notice of room then covers many messages.
+constexpr int kSendBufferBytes = 4 * 1024 * 1024;
+constexpr absl::Duration kAcceptPause = absl::Milliseconds(100);
+
+std::string Describe(const net::PeerCredentials& peer) {
+  return absl::StrCat("pid ", peer.pid, " uid ", peer.uid);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Make(
+    const ServerOptions& options, Log* log) {
+  IPC_ASSIGN_OR_RETURN(net::Poller poller, net::Poller::Make());
+  // Until there is a policy, nobody but the owner and root may connect.
+  IPC_ASSIGN_OR_RETURN(net::Listener listener,
+                       net::Listener::Make(options.socket_path, 0600));
+  IPC_RETURN_IF_ERROR(
+      poller.Add(listener.fd(), kListenerKey, net::Interest::kRead));
+  bool restarted = listener.replaced_stale();
+  if (restarted) log->Info("replaced the socket of a broker that died");
+  BrokerOptions broker{.instance = net::RandomToken(),
+                       .version = IPC_VERSION,
+                       .message_bytes_max = options.message_bytes_max,
+                       .restarted = restarted};
+  return std::unique_ptr<Server>(
+      new Server(std::move(poller), std::move(listener), broker, log));
+}
+
+Server::Server(net::Poller poller, net::Listener listener,
+               const BrokerOptions& options, Log* log)
+    : poller_(std::move(poller)),
+      listener_(std::move(listener)),
+      broker_(options, net::Now()),
+      log_(*log),
+      buffer_(kControlFrameBytesMax + kReadBytes),
+      last_id_(kFirstId) {}
+
+void Server::Run(int stop_fd) {
+  if (!poller_.Add(stop_fd, kStopKey, net::Interest::kRead).ok()) return;
+  for (;;) {
+    for (const net::PollEvent& event : poller_.Wait(NextDeadline())) {
+      if (event.key == kStopKey) {
+        Stop();
+        return;
+      }
+      OnEvent(event);
+    }
+    OnTime();
+  }
+}
+
+MonotonicTime Server::NextDeadline() const {
+  return std::min({broker_.NextDeadline(), accept_again_, watch_sweep_});
+}
+
+void Server::OnEvent(const net::PollEvent& event) {
+  if (event.key == kListenerKey) {
+    Accept();
+    return;
+  }
+  if ((event.key & kWatchedBit) != 0) {
+    OnWatched(event.key);
+    return;
+  }
+  ConnectionId id{event.key};
+  auto client = clients_.find(id);
+  if (client == clients_.end()) return;  // closed earlier in this turn
+  if (event.writable) {
+    if (Connection* connection = broker_.Find(id)) SendTo(connection);
+  }
+  if (event.readable) Read(id, &client->second);
+  Flush();
+}
+
+void Server::OnTime() {
+  MonotonicTime now = net::Now();
+  if (accept_again_ <= now) {
+    accept_again_ = MonotonicTime::Never();
+    poller_.Modify(listener_.fd(), kListenerKey, net::Interest::kRead);
+  }
+  if (watch_sweep_ <= now) {
+    absl::erase_if(watched_, [now](const auto& entry) {
+      return entry.second.until <= now;
+    });
+    watch_sweep_ =
+        watched_.empty() ? MonotonicTime::Never() : now + kRecoveryGrace;
+  }
+  if (broker_.NextDeadline() <= now) {
+    broker_.OnTime(now);
+    Flush();
+  }
+}
+
+void Server::Accept() {
+  net::Fd fd(
+      accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!fd.valid()) {
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+        errno == ENOMEM) {
+      log_.Warning(absl::StrCat("cannot accept: ", strerror(errno)));
+      PauseAccepting();
+    }
+    return;  // anything else is that client's own trouble
+  }
+  absl::StatusOr<net::PeerCredentials> peer = net::PeerOf(fd.get());
+  if (!peer.ok()) return;
+  if (peer->uid != geteuid() && peer->uid != 0) {
+    Refuse(fd, CloseReason::kNotAllowed,
+           absl::StrCat("uid ", peer->uid, " may not connect; only uid ",
+                        geteuid(), " and root may"));
+    log_.Info(absl::StrCat("refused ", Describe(*peer), ": not allowed"));
+    return;
+  }
+  ConnectionId id{++last_id_};
+  if (!broker_.OnConnect(id, {peer->pid, peer->uid, peer->gid}, net::Now())) {
+    Refuse(fd, CloseReason::kLimit,
+           absl::StrCat("the limit is ", kConnectionsMax, " connections and ",
+                        kHandshakesMax, " of them in the handshake"));
+    log_.Warning(absl::StrCat("refused ", Describe(*peer), ": too many"));
+    return;
+  }
+  net::SetSendBuffer(fd.get(), kSendBufferBytes);
+  if (!poller_.Add(fd.get(), ToNumber(id), net::Interest::kRead).ok()) {
+    broker_.OnLost(id, /*process_alive=*/true, net::Now());
+    PauseAccepting();
+    return;
+  }
+  clients_.emplace(id, Client{std::move(fd), *peer});
+}
+
+// A refused peer gets the reason if its socket takes it, and no more.
+void Server::Refuse(const net::Fd& fd, CloseReason reason,
+                    const std::string& text) {
+  std::string frame;
+  wire::AppendControl(wire::Goodbye{reason, text}, 0, &frame);
+  std::span<const std::byte> bytes = std::as_bytes(std::span(frame));
+  net::Send(fd.get(), {&bytes, 1});
+}
+
+void Server::PauseAccepting() {
+  poller_.Modify(listener_.fd(), kListenerKey, net::Interest::kNothing);
+  accept_again_ = net::Now() + kAcceptPause;
+}
+
+void Server::Read(ConnectionId id, Client* client) {
+  size_t kept = broker_.PlaceTail(id, buffer_.data());
+  net::IoResult result = net::Receive(
+      client->fd.get(), std::span(buffer_).subspan(kept, kReadBytes));
+  switch (result.state) {
+    case net::IoState::kDone:
+      broker_.OnBytes(id, std::span(buffer_).first(kept + result.bytes),
+                      net::Now());
+      break;
+    case net::IoState::kWouldBlock:
+      break;
+    case net::IoState::kClosed:
+      OnLost(id, result.error);
+      break;
+  }
+}
+
+void Server::OnLost(ConnectionId id, const std::string& error) {
+  const Client& client = clients_.at(id);
+  Connection* connection = broker_.Find(id);
+  bool alive = true;
+  if (connection != nullptr && connection->session != nullptr) {
+    const Session& session = *connection->session;
+    alive = WatchProcess(client, session.key);
+    log_.Info(absl::StrCat("client ", session.name, " (", Describe(client.peer),
+                           ") lost", error.empty() ? "" : ": ", error));
+  }
+  poller_.Remove(client.fd.get());
+  clients_.erase(id);
+  broker_.OnLost(id, alive, net::Now());
+}
+
+// False if the process is known to be gone.
+bool Server::WatchProcess(const Client& client, const SessionKey& session) {
+  net::Fd process = net::PeerProcess(client.fd.get(), client.peer.pid);
+  if (!process.valid()) return false;
+  pollfd poll_fd{.fd = process.get(), .events = POLLIN, .revents = 0};
+  if (poll(&poll_fd, 1, 0) == 1) return false;
+  uint64_t key = kWatchedBit | ++last_id_;
+  // Without room for watching, the grace decides.
+  if (!poller_.Add(process.get(), key, net::Interest::kRead).ok()) return true;
+  MonotonicTime until = net::Now() + kRecoveryGrace;
+  watched_.emplace(key, Watched{std::move(process), session, until});
+  watch_sweep_ = std::min(watch_sweep_, until);
+  return true;
+}
+
+void Server::OnWatched(uint64_t key) {
+  auto watched = watched_.find(key);
+  if (watched == watched_.end()) return;
+  broker_.OnProcessExited(watched->second.session, net::Now());
+  watched_.erase(watched);
+  Flush();
+}
+
+void Server::Flush() {
+  for (;;) {
+    std::vector<Connection*> dirty = broker_.TakeDirty();
+    if (dirty.empty()) break;
+    for (Connection* connection : dirty) SendTo(connection);
+  }
+  for (const Ended& ended : broker_.TakeEnded()) CloseEnded(ended);
+}
+
+void Server::SendTo(Connection* connection) {
+  auto found = clients_.find(connection->id);
+  if (found == clients_.end()) return;
+  Client& client = found->second;
+  Outbox& outbox = connection->outbox;
+  bool full = false;
+  for (size_t sent = 0; !full && !outbox.empty() && sent < kSendBytesPerTurn;) {
+    const auto& segments = outbox.Gather();
+    size_t bytes = 0;
+    for (const auto& segment : segments) bytes += segment.size();
+    net::IoResult result = net::Send(client.fd.get(), segments);
+    if (result.state == net::IoState::kDone) outbox.Sent(result.bytes);
+    // A closed socket is noticed by reading from it.
+    full = result.state != net::IoState::kDone || result.bytes < bytes;
+    sent += result.bytes;
+  }
+  outbox.Settle();
+  bool waits = !outbox.empty();
+  if (waits != client.waits_for_room) {
+    client.waits_for_room = waits;
+    poller_.Modify(client.fd.get(), ToNumber(connection->id),
+                   waits ? net::Interest::kReadWrite : net::Interest::kRead);
+  }
+  broker_.OnSent(connection);
+}
+
+void Server::CloseEnded(const Ended& ended) {
+  auto client = clients_.find(ended.id);
+  if (client == clients_.end()) return;
+  std::string line = absl::StrCat(
+      "client ", ended.name.empty() ? "without a name" : ended.name, " (",
+      Describe(client->second.peer),
+      ") ended: ", std::string(wire::CloseReasonName(ended.reason)),
+      ended.text.empty() ? "" : ": ", ended.text);
+  bool usual = ended.reason == CloseReason::kDone ||
+               ended.reason == CloseReason::kShutdown;
+  usual ? log_.Info(line) : log_.Warning(line);
+  poller_.Remove(client->second.fd.get());
+  clients_.erase(client);
+  broker_.OnLost(ended.id, /*process_alive=*/true, net::Now());
+}
+
+// Every connection gets its GOODBYE if it reads, for half a second.
+void Server::Stop() {
+  MonotonicTime deadline = net::Now() + kShutdownTimeout;
+  poller_.Remove(listener_.fd());
+  { net::Listener closed = std::move(listener_); }
+  broker_.Shutdown(net::Now());
+  for (Connection* connection : broker_.TakeDirty()) SendTo(connection);
+  while (net::Now() < deadline) {
+    bool waiting = false;
+    for (const auto& [id, client] : clients_) waiting |= client.waits_for_room;
+    if (!waiting) break;
+    for (const net::PollEvent& event : poller_.Wait(deadline)) {
+      Connection* connection = broker_.Find(ConnectionId{event.key});
+      if (event.writable && connection != nullptr) SendTo(connection);
+    }
+  }
+  for (const Ended& ended : broker_.TakeEnded()) CloseEnded(ended);
+  log_.Info("stopped");
+}
+
+}  // namespace ipc::broker

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The shell around the broker's core: one thread, one epoll, sockets. It
+// decides nothing but when to read, when to write and whom the kernel says a
+// peer is.
+//
+// A turn of the loop:
+//   1. wait for events, or for the core's next deadline
+//   2. for each ready connection one read of up to 128 KiB into the one shared
+//      buffer, the core's turn over it, and one send to each dirty connection
+//   3. what is due by time
+// Nothing is read until EAGAIN, so that no connection holds up the others.
+
+#ifndef IPC_BROKER_SERVER_H_
+#define IPC_BROKER_SERVER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "broker/core/broker.h"
+#include "broker/log.h"
+#include "libipc/net/fd.h"
+#include "libipc/net/poller.h"
+#include "libipc/net/unix_socket.h"
+
+namespace ipc::broker {
+
+struct ServerOptions {
+  std::string socket_path;
+  uint64_t message_bytes_max = kMessageBytesMaxDefault;
+};
+
+class Server {
+ public:
+  // Listens. `log` is borrowed. Errors: those of net::Listener::Make.
+  static absl::StatusOr<std::unique_ptr<Server>> Make(
+      const ServerOptions& options, Log* log);
+
+  // Serves until `stop_fd`, a signalfd, becomes readable; then says goodbye
+  // and returns.
+  void Run(int stop_fd);
+
+ private:
+  struct Client {
+    net::Fd fd;
+    net::PeerCredentials peer;
+    bool waits_for_room = false;  // EPOLLOUT is on
+  };
+  // A process whose session is awaited after its connection was lost.
+  struct Watched {
+    net::Fd process;
+    SessionKey session;
+    MonotonicTime until;
+  };
+
+  Server(net::Poller poller, net::Listener listener,
+         const BrokerOptions& options, Log* log);
+
+  MonotonicTime NextDeadline() const;
+  void OnEvent(const net::PollEvent& event);
+  void OnTime();
+  void Accept();
+  void Refuse(const net::Fd& fd, wire::CloseReason reason,
+              const std::string& text);
+  void PauseAccepting();
+  void Read(ConnectionId id, Client* client);
+  void OnLost(ConnectionId id, const std::string& error);
+  bool WatchProcess(const Client& client, const SessionKey& session);
+  void OnWatched(uint64_t key);
+  // Sends to everybody who has something to get, and closes what has ended.
+  void Flush();
+  void SendTo(Connection* connection);
+  void CloseEnded(const Ended& ended);
+  void Stop();
+
+  net::Poller poller_;
+  net::Listener listener_;
+  Broker broker_;
+  Log& log_;
+  std::vector<std::byte> buffer_;
+  absl::flat_hash_map<ConnectionId, Client> clients_;
+  absl::flat_hash_map<uint64_t, Watched> watched_;
+  uint64_t last_id_;
+  MonotonicTime accept_again_ = MonotonicTime::Never();
+  MonotonicTime watch_sweep_ = MonotonicTime::Never();
+};
+
+}  // namespace ipc::broker
+
+#endif  // IPC_BROKER_SERVER_H_
