@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The loop: connecting and reconnecting, reading, dispatching, timers.
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/strings/str_cat.h"
+#include "libipc/base/limits.h"
+#include "libipc/client_impl.h"
+#include "libipc/net/system.h"
+
+namespace ipc {
+namespace {
+
+constexpr size_t kReadBytes = 128 * 1024;
+constexpr int kSendBufferBytes = 4 * 1024 * 1024;
+constexpr absl::Duration kBackoffMin = absl::Milliseconds(1);
+constexpr absl::Duration kBackoffMax = absl::Seconds(1);
+// A goodbye is worth this much waiting for a full socket.
+constexpr absl::Duration kGoodbyeTime = absl::Milliseconds(200);
+
+}  // namespace
+
+void ClientImpl::RunThread() {
+  {
+    absl::MutexLock lock(&mu_);
+    AcquireLoop();
+  }
+  while (!stopping_) Turn(MonotonicTime::Never());
+  EndLoop();
+  absl::MutexLock lock(&mu_);
+  ReleaseLoop();
+}
+
+void ClientImpl::AcquireLoop() {
+  std::thread::id self = std::this_thread::get_id();
+  if (loop_depth_ > 0 && loop_thread_ != self) {
+    auto is_free = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      return loop_depth_ == 0;
+    };
+    mu_.Await(absl::Condition(&is_free));
+  }
+  ++loop_depth_;
+  loop_thread_.store(self, std::memory_order_release);
+}
+
+void ClientImpl::ReleaseLoop() {
+  if (--loop_depth_ == 0) {
+    loop_thread_.store(std::thread::id(), std::memory_order_release);
+  }
+}
+
+MonotonicTime ClientImpl::LoopDeadline() const {
+  if (!commands_.empty() || broken_) return MonotonicTime();
+  return std::min({connect_at_, handshake_until_, flush_at_, acknowledge_at_});
+}
+
+void ClientImpl::Turn(MonotonicTime deadline) {
+  {
+    absl::MutexLock lock(&mu_);
+    acknowledge_at_ = session_.receiving().acknowledge_at();
+    deadline = std::min(deadline, LoopDeadline());
+  }
+  if (handling_) turned_ = true;
+  std::span<const net::PollEvent> polled = poller_.Wait(deadline);
+  // A copy, because a handler may turn the loop.
+  absl::InlinedVector<net::PollEvent, 4> events(polled.begin(), polled.end());
+  now_ = net::Now();
+  for (const net::PollEvent& event : events) OnPollEvent(event);
+  RunCommands();
+  OnTime();
+  if (handling_) return;
+  HandleFrames();  // what a handler that turned the loop has left
+  RunDeferred();
+  TellQueued();
+  SetDispatching(nullptr);
+  inbound_.Unpark();
+  SendAcksIfDue();
+}
+
+void ClientImpl::OnPollEvent(const net::PollEvent& event) {
+  if (event.key == kWakeupKey) {
+    uint64_t count;
+    [[maybe_unused]] ssize_t bytes = read(wakeup_.get(), &count, sizeof(count));
+  } else if (event.key == kWatchKey) {
+    if (watch_.TakeEvents() && !connect_at_.IsNever()) {
+      backoff_ = absl::ZeroDuration();
+      connect_at_ = now_;
+    }
+  } else {
+    if (event.writable) {
+      absl::MutexLock lock(&mu_);
+      if (full_ && socket_.valid()) {
+        full_ = false;
+        poller_.Modify(socket_.get(), kSocketKey, net::Interest::kRead);
+        Send();
+      }
+    }
+    if (event.readable) Receive();
+  }
+}
+
+void ClientImpl::RunCommands() {
+  std::vector<Command> commands;
+  bool broken;
+  {
+    absl::MutexLock lock(&mu_);
+    commands.swap(commands_);
+    broken = broken_;
+  }
+  for (const Command& command : commands) command();
+  if (broken) Disconnect(absl::UnavailableError("the connection broke"));
+}
+
+void ClientImpl::OnTime() {
+  if (connect_at_ <= now_) TryConnect();
+  if (handshake_until_ <= now_) {
+    Disconnect(absl::UnavailableError("the broker did not answer HELLO"));
+  }
+  absl::MutexLock lock(&mu_);
+  if (flush_at_ <= now_) FlushTail(now_);
+}
+
+void ClientImpl::TryConnect() {
+  connect_at_ = MonotonicTime::Never();
+  watch_.Watch();
+  absl::StatusOr<net::Fd> fd = net::Connect(options_.socket_path);
+  absl::MutexLock lock(&mu_);
+  if (!fd.ok()) {
+    last_error_ = fd.status();
+    ++attempts_;
+    ScheduleConnect();
+    return;
+  }
+  net::SetSendBuffer(fd->get(), kSendBufferBytes);
+  absl::Status added = poller_.Add(fd->get(), kSocketKey, net::Interest::kRead);
+  if (!added.ok()) {
+    last_error_ = added;
+    ++attempts_;
+    ScheduleConnect();
+    return;
+  }
+  socket_ = *std::move(fd);
+  handshake_until_ = now_ + kHandshakeTimeout;
+  session_.OnConnected();
+  Send();
+}
+
+// Doubles from a millisecond to a second, give or take a quarter.
+void ClientImpl::ScheduleConnect() {
+  backoff_ = std::clamp(2 * backoff_, kBackoffMin, kBackoffMax);
+  double jitter = 0.75 + static_cast<double>(net::RandomNumber() % 512) / 1024;
+  connect_at_ = now_ + backoff_ * jitter;
+}
+
+void ClientImpl::Disconnect(const absl::Status& status) {
+  absl::MutexLock lock(&mu_);
+  if (!socket_.valid()) return;
+  auto nobody_sends = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return !sending_;
+  };
+  broken_ = true;  // nobody begins to, either
+  mu_.Await(absl::Condition(&nobody_sends));
+  poller_.Remove(socket_.get());
+  socket_.Reset();
+  bool was_ready = session_.ready();
+  session_.OnDisconnected();
+  inbound_.Reset();
+  current_ = nullptr;
+  full_ = broken_ = false;
+  handshake_until_ = MonotonicTime::Never();
+  unsent_since_ = MonotonicTime::Never();
+  flush_at_ = MonotonicTime::Never();
+  last_error_ = status;
+  ++attempts_;
+  FailReplies(absl::UnavailableError("the connection was lost"));
+  ScheduleConnect();
+  if (!was_ready) return;
+  Event event;
+  event.kind = Event::Kind::kDisconnected;
+  event.status = status;
+  events_.push_back(std::move(event));
+}
+
+void ClientImpl::FailReplies(const absl::Status& status) {
+  for (auto& [id, reply] : replies_) {
+    reply->done = true;
+    reply->status = status;
+  }
+  replies_.clear();
+}
+
+void ClientImpl::Receive() {
+  int fd;
+  {
+    absl::MutexLock lock(&mu_);
+    if (!socket_.valid()) return;
+    fd = socket_.get();  // only the loop closes it
+  }
+  if (handed_out_) {
+    inbound_.Park();
+    handed_out_ = false;
+  }
+  net::IoResult result = net::Receive(fd, inbound_.Room(kReadBytes));
+  if (result.state == net::IoState::kDone) {
+    inbound_.Filled(result.bytes);
+    HandleFrames();
+  } else if (result.state == net::IoState::kClosed) {
+    Disconnect(absl::UnavailableError(result.error.empty()
+                                          ? "the broker closed the connection"
+                                          : result.error));
+  }
+}
+
+void ClientImpl::HandleFrames() {
+  wire::Frame frame;
+  while (inbound_.Next(&frame)) {
+    if (!handling_ && !deferred_.empty()) RunDeferred();
+    absl::Status status = HandleFrame(frame);
+    if (!status.ok()) {
+      Disconnect(status);
+      break;
+    }
+  }
+  if (inbound_.fault() != wire::FrameFault::kNone) {
+    std::string_view fault = wire::FaultText(inbound_.fault());
+    Disconnect(absl::DataLossError(
+        absl::StrCat("the broker sent a malformed frame: ",
+                     absl::string_view(fault.data(), fault.size()))));
+  }
+  absl::MutexLock lock(&mu_);
+  stats_.received = received_;
+  stats_.missing = missing_;
+  stats_.duplicates = session_.receiving().duplicates();
+}
+
+absl::Status ClientImpl::HandleFrame(const wire::Frame& frame) {
+  core::Receiving& receiving = session_.receiving();
+  switch (frame.header.kind) {
+    case wire::FrameKind::kDeliver:
+      Deliver(frame);
+      return absl::OkStatus();
+    case wire::FrameKind::kSelect: {
+      SubscriptionId id{frame.header.target};
+      receiving.OnSelect(id);
+      auto found = subscriptions_.find(id);
+      current_ = found == subscriptions_.end() ? nullptr : found->second;
+      return absl::OkStatus();
+    }
+    case wire::FrameKind::kAbort:
+      receiving.OnAbort(frame.header);
+      return absl::OkStatus();
+    case wire::FrameKind::kGone:
+      receiving.OnGone(SessionNumber{frame.header.session});
+      return absl::OkStatus();
+    default:
+      return HandleControl(frame);
+  }
+}
+
+absl::Status ClientImpl::HandleControl(const wire::Frame& frame) {
+  absl::MutexLock lock(&mu_);
+  absl::Status status = session_.OnControl(frame);
+  for (core::SessionEvent& event : session_.TakeEvents()) {
+    HandleEvent(std::move(event));
+  }
+  if (status.ok() && session_.publishing().HasUnsent()) Send();
+  return status;
+}
+
+void ClientImpl::SendAcksIfDue() {
+  if (session_.receiving().acknowledge_at() > now_) return;
+  absl::MutexLock lock(&mu_);
+  session_.receiving().AppendAcks(session_.publishing().control());
+  Send();
+}
+
+void ClientImpl::EndLoop() {
+  SayGoodbye();
+  Disconnect(absl::FailedPreconditionError("the client is gone"));
+  for (auto& [id, subscription] : subscriptions_) {
+    absl::MutexLock lock(&subscription->mu);
+    subscription->ended = true;
+  }
+  subscriptions_.clear();
+  deferred_.clear();
+  SetDispatching(nullptr);
+  current_ = nullptr;
+  absl::MutexLock lock(&mu_);
+  commands_.clear();
+  FailReplies(absl::FailedPreconditionError("the client is gone"));
+}
+
+void ClientImpl::SayGoodbye() {
+  MonotonicTime deadline = net::Now() + kGoodbyeTime;
+  absl::MutexLock lock(&mu_);
+  if (!session_.ready()) return;
+  // What is accepted goes first: the goodbye ends the session.
+  bool said = false;
+  while (!broken_ && net::Now() < deadline) {
+    core::Publishing& publishing = session_.publishing();
+    if (!publishing.HasUnsent()) {
+      if (said) return;
+      wire::AppendControl(wire::Goodbye{wire::CloseReason::kDone, ""}, 0,
+                          publishing.control());
+      said = true;
+    }
+    Send();
+    if (!publishing.HasUnsent()) continue;
+    mu_.Unlock();
+    for (const net::PollEvent& event : poller_.Wait(deadline)) {
+      if (event.key != kSocketKey || !event.writable) continue;
+      absl::MutexLock again(&mu_);
+      full_ = false;
+    }
+    mu_.Lock();
+  }
+}
+
+}  // namespace ipc

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Publishing: into the log under the mutex, and to the socket by whoever
+// finds that it is time.
+//
+// The cork: the first message after a pause goes out at once, in the caller's
+// thread. In a burst, messages gather until there are 16 KiB of them or the
+// oldest has waited 50 us; the loop sends the tail of a burst. While one thread
+// sends, others append and leave the rest to it.
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/io/zero_copy_stream.h"
+#include "libipc/base/limits.h"
+#include "libipc/base/status_macros.h"
+#include "libipc/client_impl.h"
+#include "libipc/net/system.h"
+
+namespace ipc {
+namespace {
+
+// Publications closer together than this are a burst.
+constexpr absl::Duration kPause = absl::Microseconds(5);
+constexpr uint64_t kCorkBytes = 16 * 1024;
+constexpr absl::Duration kCorkTime = absl::Microseconds(50);
+// One caller sends at most so often for others before the loop takes over.
+constexpr int kSendsPerCall = 8;
+
+// Serializes into parts that lie apart.
+class PartsOutputStream : public google::protobuf::io::ZeroCopyOutputStream {
+ public:
+  explicit PartsOutputStream(std::span<const std::span<std::byte>> parts)
+      : parts_(parts) {}
+
+  bool Next(void** data, int* size) override {
+    if (next_ == parts_.size()) return false;
+    *data = parts_[next_].data();
+    *size = static_cast<int>(parts_[next_].size());
+    bytes_ += *size;
+    ++next_;
+    return true;
+  }
+  void BackUp(int count) override { bytes_ -= count; }
+  int64_t ByteCount() const override { return bytes_; }
+
+ private:
+  std::span<const std::span<std::byte>> parts_;
+  size_t next_ = 0;
+  int64_t bytes_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<uint32_t> ClientImpl::OpenChannel(std::string_view topic,
+                                                 core::ChannelType type) {
+  IPC_RETURN_IF_ERROR(CheckTopic(topic));
+  absl::MutexLock lock(&mu_);
+  core::Publishing& publishing = session_.publishing();
+  IPC_ASSIGN_OR_RETURN(ChannelNumber number, publishing.Open(topic, type));
+  Send();
+  auto answered = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return !session_.ready() || stopping_ ||
+           !absl::IsUnavailable(publishing.ChannelStatus(number));
+  };
+  Await(answered, DeadlineAfter(options_.connect_timeout));
+  absl::Status status = publishing.ChannelStatus(number);
+  if (!status.ok() && !absl::IsUnavailable(status)) {
+    publishing.Release(number);
+    return status;
+  }
+  return ToNumber(number);
+}
+
+void ClientImpl::ReleaseChannel(uint32_t channel) {
+  absl::MutexLock lock(&mu_);
+  session_.publishing().Release(ChannelNumber{channel});
+  if (!stopping_) Send();
+}
+
+absl::Status ClientImpl::CheckPublish(uint32_t channel,
+                                      size_t payload_bytes) const {
+  if (stopping_) {
+    return absl::FailedPreconditionError("the client is gone");
+  }
+  const wire::Welcome& welcome = session_.welcome();
+  uint64_t bytes_max = welcome.instance.IsZero() ? kMessageBytesMaxDefault
+                                                 : welcome.message_bytes_max;
+  if (payload_bytes > bytes_max) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "message has ", payload_bytes, " bytes; the limit is ", bytes_max));
+  }
+  absl::Status status =
+      session_.publishing().ChannelStatus(ChannelNumber{channel});
+  return absl::IsUnavailable(status) ? absl::OkStatus() : status;
+}
+
+// `write` gets the parts of the payload's place.
+template <typename Write>
+absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
+                                Write write, absl::Duration timeout) {
+  absl::MutexLock lock(&mu_);
+  core::Publishing& publishing = session_.publishing();
+  IPC_RETURN_IF_ERROR(CheckPublish(channel, payload_bytes));
+  MonotonicTime now = net::Now();
+  while (!publishing.TryAppend(ChannelNumber{channel}, payload_bytes,
+                               now.nanoseconds(), &parts_)) {
+    if (timeout <= absl::ZeroDuration()) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "the window of ", options_.window_bytes,
+          " bytes is full: subscribers have yet to consume what it holds"));
+    }
+    Send();
+    auto has_room = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      return publishing.HasRoom(payload_bytes) || stopping_;
+    };
+    absl::Duration rest = timeout == absl::InfiniteDuration()
+                              ? timeout
+                              : timeout - (net::Now() - now);
+    if (!Await(has_room, DeadlineAfter(rest))) {
+      return absl::DeadlineExceededError(absl::StrCat(
+          "the window of ", options_.window_bytes, " bytes stayed full for ",
+          absl::FormatDuration(timeout)));
+    }
+    IPC_RETURN_IF_ERROR(CheckPublish(channel, payload_bytes));
+  }
+  write(parts_);
+  AfterAppend(now);
+  return absl::OkStatus();
+}
+
+absl::Status ClientImpl::Publish(uint32_t channel,
+                                 std::span<const std::byte> payload,
+                                 absl::Duration timeout) {
+  auto write = [&payload](std::span<const std::span<std::byte>> parts) {
+    size_t done = 0;
+    for (std::span<std::byte> part : parts) {
+      if (!part.empty()) {
+        std::memcpy(part.data(), payload.data() + done, part.size());
+      }
+      done += part.size();
+    }
+  };
+  return Append(channel, payload.size(), write, timeout);
+}
+
+absl::Status ClientImpl::Publish(uint32_t channel,
+                                 const google::protobuf::MessageLite& message,
+                                 absl::Duration timeout) {
+  if (!message.IsInitialized()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("message lacks required fields: ",
+                     message.InitializationErrorString()));
+  }
+  size_t payload_bytes = message.ByteSizeLong();
+  auto write = [&message](std::span<const std::span<std::byte>> parts) {
+    if (parts.size() == 1) {
+      message.SerializeWithCachedSizesToArray(
+          reinterpret_cast<uint8_t*>(parts.front().data()));
+    } else {
+      PartsOutputStream stream(parts);
+      message.SerializePartialToZeroCopyStream(&stream);
+    }
+  };
+  return Append(channel, payload_bytes, write, timeout);
+}
+
+void ClientImpl::AfterAppend(MonotonicTime now) {
+  bool pause = now - last_publish_ >= kPause;
+  last_publish_ = now;
+  if (unsent_since_.IsNever()) unsent_since_ = now;
+  if (pause || session_.publishing().unsent_bytes() >= kCorkBytes ||
+      now - unsent_since_ >= kCorkTime) {
+    Send();
+    return;
+  }
+  if (flush_at_.IsNever()) {
+    flush_at_ = unsent_since_ + kCorkTime;
+    if (!OnLoopThread()) Wake();
+  }
+}
+
+void ClientImpl::FlushTail(MonotonicTime now) {
+  if (unsent_since_.IsNever()) {
+    // The callers send by themselves; look again while the burst goes on.
+    flush_at_ = now - last_publish_ < kCorkTime ? now + 4 * kCorkTime
+                                                : MonotonicTime::Never();
+  } else if (now - unsent_since_ >= kCorkTime) {
+    flush_at_ = MonotonicTime::Never();
+    Send();
+  } else {
+    flush_at_ = unsent_since_ + kCorkTime;
+  }
+}
+
+void ClientImpl::Send() {
+  if (sending_ || full_ || broken_ || !socket_.valid()) return;
+  core::Publishing& publishing = session_.publishing();
+  sending_ = true;
+  int fd = socket_.get();
+  bool more = true;
+  for (int i = 0; i < kSendsPerCall && !full_ && !broken_; ++i) {
+    const auto& segments = publishing.Gather();
+    if (segments.empty()) {
+      more = false;
+      break;
+    }
+    unsent_since_ = MonotonicTime::Never();
+    size_t bytes = 0;
+    for (const auto& segment : segments) bytes += segment.size();
+    mu_.Unlock();
+    net::IoResult result = net::Send(fd, segments);
+    mu_.Lock();
+    if (result.state == net::IoState::kDone) publishing.Sent(result.bytes);
+    broken_ = result.state == net::IoState::kClosed;
+    full_ = !broken_ && result.bytes < bytes;
+  }
+  sending_ = false;
+  if (full_) {
+    poller_.Modify(fd, kSocketKey, net::Interest::kReadWrite);
+  } else if (broken_) {
+    if (!OnLoopThread()) Wake();
+  } else if (more && flush_at_.IsNever()) {
+    flush_at_ = net::Now();
+    if (!OnLoopThread()) Wake();
+  }
+}
+
+absl::Status ClientImpl::WaitForSubscribers(uint32_t channel, uint32_t count,
+                                            absl::Duration timeout) {
+  absl::MutexLock lock(&mu_);
+  const core::Publishing& publishing = session_.publishing();
+  ChannelNumber number{channel};
+  auto done = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return publishing.subscriptions(number) >= count || stopping_;
+  };
+  if (!Await(done, DeadlineAfter(timeout))) {
+    return absl::DeadlineExceededError(absl::StrCat(
+        publishing.subscriptions(number), " of ", count, " subscriptions of ",
+        publishing.topic(number), " after ", absl::FormatDuration(timeout)));
+  }
+  return CheckPublish(channel, 0);
+}
+
+uint32_t ClientImpl::subscribers(uint32_t channel) const {
+  absl::MutexLock lock(&mu_);
+  return session_.publishing().subscriptions(ChannelNumber{channel});
+}
+
+std::string_view ClientImpl::topic(uint32_t channel) const {
+  absl::MutexLock lock(&mu_);
+  // Channels stay where they are as long as the client lives.
+  return session_.publishing().topic(ChannelNumber{channel});
+}
+
+absl::Status ClientImpl::Flush(absl::Duration timeout) {
+  absl::MutexLock lock(&mu_);
+  const core::Publishing& publishing = session_.publishing();
+  std::vector<uint64_t> accepted = publishing.Accepted();
+  Send();
+  auto done = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return publishing.IsAcknowledged(accepted) || stopping_;
+  };
+  if (!Await(done, DeadlineAfter(timeout))) {
+    return absl::DeadlineExceededError(absl::StrCat(
+        publishing.log().bytes(), " bytes are not acknowledged after ",
+        absl::FormatDuration(timeout)));
+  }
+  if (!publishing.IsAcknowledged(accepted)) {
+    return absl::FailedPreconditionError("the client is gone");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ipc

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Subscribing, and handing messages over.
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libipc/base/status_macros.h"
+#include "libipc/client_impl.h"
+#include "libipc/net/system.h"
+
+namespace ipc {
+namespace {
+
+std::shared_ptr<const Source> MakeSource(const wire::Announce& announce) {
+  auto source = std::make_shared<Source>();
+  source->topic = announce.topic;
+  source->type_name = announce.type_name;
+  source->schema_hash = announce.schema_hash;
+  source->publisher = {.name = announce.name,
+                       .session = ToHex(announce.session.token),
+                       .pid = announce.session.pid,
+                       .uid = announce.session.uid,
+                       .gid = announce.gid};
+  return source;
+}
+
+std::shared_ptr<const Source> SourceOf(core::Stream* stream) {
+  if (stream->shell == nullptr) stream->shell = MakeSource(*stream->source);
+  return std::static_pointer_cast<const Source>(stream->shell);
+}
+
+wire::Subscribe RequestOf(std::string_view pattern,
+                          const SubscribeOptions& options) {
+  wire::Subscribe request;
+  request.pattern = pattern;
+  if (const auto* best_effort = std::get_if<BestEffort>(&options.policy)) {
+    request.policy = wire::Policy::kBestEffort;
+    request.depth = best_effort->depth;
+    request.bytes = best_effort->bytes;
+  }
+  return request;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<SubscriptionImpl>> ClientImpl::Subscribe(
+    std::string_view pattern, MessageHandler handler,
+    const SubscribeOptions& options) {
+  IPC_RETURN_IF_ERROR(CheckPattern(pattern));
+  auto subscription = std::make_shared<SubscriptionImpl>();
+  subscription->pattern = pattern;
+  subscription->handler = std::move(handler);
+  subscription->options = options;
+  if (stopping_) return absl::FailedPreconditionError("the client is gone");
+  Post([this, subscription] { AddSubscription(subscription); });
+  if (options.confirm_timeout <= absl::ZeroDuration()) return subscription;
+
+  auto answered = [](SubscriptionImpl* waiting) {
+    return waiting->answered || waiting->ended;
+  };
+  absl::Status status = absl::DeadlineExceededError(
+      absl::StrCat("subscription not confirmed within ",
+                   absl::FormatDuration(options.confirm_timeout)));
+  if (WaitOn(subscription.get(), +answered,
+             DeadlineAfter(options.confirm_timeout))) {
+    absl::MutexLock lock(&subscription->mu);
+    status = subscription->answered
+                 ? subscription->status
+                 : absl::FailedPreconditionError("the client is gone");
+  }
+  if (status.ok()) return subscription;
+  Unsubscribe(subscription);
+  return status;
+}
+
+void ClientImpl::Unsubscribe(
+    const std::shared_ptr<SubscriptionImpl>& subscription) {
+  subscription->closed = true;
+  if (!stopping_) {
+    Post([self = shared_from_this(), subscription] {
+      self->RemoveSubscription(subscription.get());
+    });
+  }
+  if (OnLoopThread()) return;
+  absl::MutexLock lock(&mu_);
+  auto left = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return dispatching_ != subscription.get();
+  };
+  mu_.Await(absl::Condition(&left));
+}
+
+// -- In the loop from here on.
+
+void ClientImpl::AddSubscription(
+    const std::shared_ptr<SubscriptionImpl>& subscription) {
+  core::Receiving& receiving = session_.receiving();
+  core::Receiving::Subscription* made =
+      receiving.Add(RequestOf(subscription->pattern, subscription->options));
+  subscription->id = made->id;
+  subscriptions_[made->id] = subscription;
+  absl::MutexLock lock(&mu_);
+  if (!session_.ready()) return;  // WELCOME will bring it about
+  receiving.AppendSubscribe(made, session_.publishing().control());
+  Send();
+}
+
+void ClientImpl::RemoveSubscription(SubscriptionImpl* subscription) {
+  if (subscriptions_.erase(subscription->id) == 0) return;
+  session_.receiving().Remove(subscription->id);
+  if (current_.get() == subscription) current_ = nullptr;
+  absl::MutexLock lock(&mu_);
+  if (!session_.ready()) return;
+  wire::AppendFrame({.kind = wire::FrameKind::kUnsubscribe,
+                     .target = ToNumber(subscription->id)},
+                    "", session_.publishing().control());
+  Send();
+}
+
+void ClientImpl::OnSubscribed(const core::SessionEvent& event) {
+  auto found = subscriptions_.find(event.subscription);
+  if (found == subscriptions_.end()) return;
+  SubscriptionImpl& subscription = *found->second;
+  bool first;
+  {
+    absl::MutexLock lock(&subscription.mu);
+    first = !subscription.answered;
+    subscription.answered = true;
+    subscription.status = event.status;
+  }
+  bool waited_for = subscription.options.confirm_timeout > absl::ZeroDuration();
+  if (event.status.ok() || (first && waited_for)) return;
+  Event told;
+  told.kind = Event::Kind::kRefused;
+  told.status = event.status;
+  told.name = event.name;
+  events_.push_back(std::move(told));
+}
+
+std::unique_ptr<Event> ClientImpl::GapBefore(
+    const core::Delivery& delivery, const SubscriptionImpl& subscription) {
+  if (delivery.first_missing == 0) return nullptr;
+  missing_ += delivery.sequence - delivery.first_missing;
+  auto gap = std::make_unique<Event>();
+  gap->kind = Event::Kind::kGap;
+  gap->name = subscription.pattern;
+  gap->source = *SourceOf(delivery.stream);
+  gap->first = delivery.first_missing;
+  gap->last = delivery.sequence - 1;
+  return gap;
+}
+
+void ClientImpl::Deliver(const wire::Frame& frame) {
+  core::Receiving& receiving = session_.receiving();
+  std::optional<core::Delivery> delivery = receiving.OnDeliver(frame, now_);
+  if (!delivery.has_value() || current_ == nullptr) return;
+  ++received_;
+  core::Stream* stream = delivery->stream;
+  std::unique_ptr<Event> gap = GapBefore(*delivery, *current_);
+  if (handling_ || current_->handler == nullptr || !deferred_.empty())
+      [[unlikely]] {
+    Message message = Message(SourceOf(stream), delivery->sequence,
+                              delivery->time_ns, delivery->payload)
+                          .Clone();
+    SetAside(std::move(message), receiving.last_stream(), std::move(gap));
+    return;
+  }
+  if (gap != nullptr) Tell(*gap);
+  if (stream != current_stream_.get()) {
+    current_stream_ = receiving.last_stream();
+    current_message_ = Message(SourceOf(stream), 0, 0, {});
+  }
+  // A message put together from fragments must survive the next one.
+  std::vector<std::byte> assembly;
+  if (frame.header.last_fragment != 0) assembly.swap(stream->assembly);
+  current_message_.Rebind(delivery->sequence, delivery->time_ns,
+                          delivery->payload);
+  // The handler may remove the subscription, and turn the loop.
+  SubscriptionImpl* subscription = current_.get();
+  SetDispatching(current_);
+  bool turned = Run(subscription, current_message_);
+  if (turned) {
+    Consume(dispatched_.get(), current_stream_, delivery->sequence,
+            delivery->payload.size());
+  } else {
+    receiving.OnConsumed(*delivery, now_);
+    if (stream->assembly.empty()) stream->assembly.swap(assembly);
+  }
+}
+
+// For later: the application takes it, or a handler runs right now.
+void ClientImpl::SetAside(Message message, std::shared_ptr<core::Stream> stream,
+                          std::unique_ptr<Event> gap) {
+  if (current_->handler != nullptr) {
+    deferred_.push_back(
+        {current_, std::move(message), std::move(stream), std::move(gap)});
+    return;
+  }
+  if (gap != nullptr) events_.push_back(*gap);
+  Enqueue(current_.get(), {std::move(message), std::move(stream)});
+}
+
+void ClientImpl::Consume(SubscriptionImpl* subscription,
+                         const std::shared_ptr<core::Stream>& stream,
+                         uint64_t sequence, size_t bytes) {
+  core::Receiving::Subscription* known =
+      session_.receiving().Find(subscription->id);
+  if (known == nullptr) return;
+  session_.receiving().OnConsumed(known, stream, sequence, bytes, now_);
+}
+
+// Whoever destroys a handle waits until its handler is not being dispatched.
+void ClientImpl::SetDispatching(
+    const std::shared_ptr<SubscriptionImpl>& subscription) {
+  if (dispatched_ == subscription) return;
+  dispatched_ = subscription;
+  absl::MutexLock lock(&mu_);
+  dispatching_ = dispatched_.get();
+}
+
+// Returns whether the handler has turned the loop.
+bool ClientImpl::Run(SubscriptionImpl* subscription, const Message& message) {
+  if (subscription->closed.load(std::memory_order_acquire)) return false;
+  handling_ = true;
+  handed_out_ = true;
+  turned_ = false;
+  subscription->handler(message);
+  handling_ = false;
+  handed_out_ = false;
+  return turned_;
+}
+
+void ClientImpl::RunDeferred() {
+  while (!deferred_.empty()) {
+    Deferred next = std::move(deferred_.front());
+    deferred_.pop_front();
+    if (next.gap != nullptr) Tell(*next.gap);
+    SetDispatching(next.subscription);
+    Run(next.subscription.get(), next.message);
+    Consume(next.subscription.get(), next.stream, next.message.sequence(),
+            next.message.payload().size());
+  }
+}
+
+void ClientImpl::Enqueue(SubscriptionImpl* subscription,
+                         SubscriptionImpl::Waiting waiting) {
+  const auto* best_effort =
+      std::get_if<BestEffort>(&subscription->options.policy);
+  absl::MutexLock lock(&subscription->mu);
+  subscription->queue_bytes +=
+      waiting.message.payload().size() + kFrameHeaderBytes;
+  subscription->queue.push_back(std::move(waiting));
+  while (best_effort != nullptr &&
+         (subscription->queue.size() > best_effort->depth ||
+          subscription->queue_bytes > best_effort->bytes) &&
+         subscription->queue.size() > 1) {
+    TellDropped(*subscription, subscription->queue.front().message);
+    subscription->queue_bytes -=
+        subscription->queue.front().message.payload().size() +
+        kFrameHeaderBytes;
+    subscription->queue.pop_front();
+  }
+}
+
+void ClientImpl::TellDropped(const SubscriptionImpl& subscription,
+                             const Message& message) {
+  ++missing_;
+  if (!events_.empty()) {
+    Event& last = events_.back();
+    if (last.kind == Event::Kind::kGap && last.name == subscription.pattern &&
+        last.source.topic == message.topic() &&
+        last.source.publisher.session == message.publisher().session &&
+        last.last + 1 == message.sequence()) {
+      last.last = message.sequence();
+      return;
+    }
+  }
+  Event gap;
+  gap.kind = Event::Kind::kGap;
+  gap.name = subscription.pattern;
+  gap.source = message.source();
+  gap.first = gap.last = message.sequence();
+  events_.push_back(std::move(gap));
+}
+
+void ClientImpl::CollectConsumed(SubscriptionImpl* subscription) {
+  std::vector<SubscriptionImpl::Waiting> consumed;
+  {
+    absl::MutexLock lock(&subscription->mu);
+    consumed.swap(subscription->consumed);
+  }
+  for (const SubscriptionImpl::Waiting& item : consumed) {
+    Consume(subscription, item.stream, item.message.sequence(),
+            item.message.payload().size());
+  }
+}
+
+void ClientImpl::Tell(const Event& event) {
+  if (options_.on_event == nullptr) return;
+  handling_ = true;
+  options_.on_event(event);
+  handling_ = false;
+}
+
+void ClientImpl::TellQueued() {
+  while (!events_.empty()) {
+    Event event = std::move(events_.front());
+    events_.pop_front();
+    Tell(event);
+  }
+}
+
+void ClientImpl::TellBadPayload(const Message& message) {
+  Event event;
+  event.kind = Event::Kind::kRefused;
+  event.name = message.topic();
+  event.status =
+      absl::DataLossError(absl::StrCat("message ", message.sequence(),
+                                       " does not parse as its "
+                                       "subscription's type; its own is '",
+                                       message.source().type_name, "'"));
+  events_.push_back(std::move(event));  // in the handler, so in the loop
+}
+
+// -- Any thread.
+
+absl::StatusOr<Message> ClientImpl::Next(
+    const std::shared_ptr<SubscriptionImpl>& subscription,
+    absl::Duration timeout) {
+  if (subscription->handler != nullptr) {
+    return absl::FailedPreconditionError(
+        "Next is for subscriptions without a handler");
+  }
+  MonotonicTime deadline = DeadlineAfter(timeout);
+  for (;;) {
+    absl::StatusOr<Message> message = TakeNext(subscription);
+    if (message.ok() || !absl::IsUnavailable(message.status())) return message;
+    auto ready = [](SubscriptionImpl* waiting) {
+      return !waiting->queue.empty() || waiting->ended || !waiting->status.ok();
+    };
+    if (!WaitOn(subscription.get(), +ready, deadline)) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("no message on ", subscription->pattern, " within ",
+                       absl::FormatDuration(timeout)));
+    }
+  }
+}
+
+// Errors: kUnavailable if nothing is there yet.
+absl::StatusOr<Message> ClientImpl::TakeNext(
+    const std::shared_ptr<SubscriptionImpl>& subscription) {
+  bool tell_loop = false;
+  Message message;
+  {
+    absl::MutexLock lock(&subscription->mu);
+    if (subscription->queue.empty()) {
+      if (subscription->ended) {
+        return absl::FailedPreconditionError("the client is gone");
+      }
+      if (!subscription->status.ok()) return subscription->status;
+      return absl::UnavailableError("nothing yet");
+    }
+    SubscriptionImpl::Waiting item = std::move(subscription->queue.front());
+    subscription->queue.pop_front();
+    subscription->queue_bytes -=
+        item.message.payload().size() + kFrameHeaderBytes;
+    message = item.message;
+    if (std::holds_alternative<Reliable>(subscription->options.policy)) {
+      tell_loop = subscription->consumed.empty();
+      subscription->consumed.push_back(std::move(item));
+    }
+  }
+  if (tell_loop && !stopping_) {
+    Post([self = shared_from_this(), subscription] {
+      self->CollectConsumed(subscription.get());
+    });
+  }
+  return message;
+}
+
+bool ClientImpl::WaitOn(SubscriptionImpl* subscription,
+                        bool (*ready)(SubscriptionImpl*),
+                        MonotonicTime deadline) {
+  if (!DrivesLoop()) {
+    absl::MutexLock lock(&subscription->mu);
+    return subscription->mu.AwaitWithTimeout(
+        absl::Condition(ready, subscription), deadline - net::Now());
+  }
+  absl::MutexLock lock(&mu_);
+  auto done = [subscription, ready] {
+    absl::MutexLock inner(&subscription->mu);
+    return ready(subscription);
+  };
+  return Await(done, deadline);
+}
+
+}  // namespace ipc

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Buffer moves.
+
+#include "libipc/core/inbound.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace ipc::core {
+namespace {
+
+constexpr size_t kBufferBytes = 256 * 1024;
+
+}  // namespace
+
+std::span<std::byte> Inbound::Room(size_t bytes) {
+  if (begin_ == end_) begin_ = end_ = 0;
+  if (buffer_.size() - end_ < bytes && begin_ > 0) {
+    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  if (buffer_.size() - end_ < bytes) {
+    buffer_.resize(std::max(kBufferBytes, end_ + bytes));
+  }
+  return std::span(buffer_).subspan(end_);
+}
+
+bool Inbound::Next(wire::Frame* frame) {
+  if (end_ - begin_ < kFrameHeaderBytes || fault_ != wire::FrameFault::kNone) {
+    return false;
+  }
+  frame->header = wire::LoadHeader(buffer_.data() + begin_);
+  fault_ = wire::CheckHeader(frame->header, kControlFrameBytesMax);
+  if (fault_ != wire::FrameFault::kNone || frame->header.size > end_ - begin_) {
+    return false;
+  }
+  frame->bytes = std::span(buffer_).subspan(begin_, frame->header.size);
+  begin_ += frame->header.size;
+  return true;
+}
+
+void Inbound::Park() {
+  std::vector<std::byte> rest(
+      buffer_.begin() + static_cast<std::ptrdiff_t>(begin_),
+      buffer_.begin() + static_cast<std::ptrdiff_t>(end_));
+  parked_.push_back(std::exchange(buffer_, std::move(rest)));
+  end_ -= begin_;
+  begin_ = 0;
+}
+
+void Inbound::Reset() {
+  // What is handed out right now may lie here.
+  parked_.push_back(std::move(buffer_));
+  buffer_.clear();
+  begin_ = end_ = 0;
+  fault_ = wire::FrameFault::kNone;
+}
+
+}  // namespace ipc::core

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The bytes a client has received and not yet handled. Frames are handled in
+// order, each where it lies.
+//
+// A handler holds on to bytes of the buffer: when it waits for something and
+// more is read during its call, the buffer is parked until it has returned.
+
+#ifndef IPC_LIBIPC_CORE_INBOUND_H_
+#define IPC_LIBIPC_CORE_INBOUND_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "libipc/wire/frame.h"
+
+namespace ipc::core {
+
+class Inbound {
+ public:
+  // Where the next read goes: at least `bytes` of room.
+  std::span<std::byte> Room(size_t bytes);
+  void Filled(size_t bytes) { end_ += bytes; }
+
+  // Takes the next whole frame. Valid until Room, or longer after Park.
+  bool Next(wire::Frame* frame);
+
+  // Keeps the bytes that frames handed out lie in, until Unpark.
+  void Park();
+  void Unpark() { parked_.clear(); }
+
+  wire::FrameFault fault() const { return fault_; }
+  // Forgets all bytes, for a new connection. What is parked stays.
+  void Reset();
+
+ private:
+  std::vector<std::byte> buffer_;
+  size_t begin_ = 0;  // of the next frame
+  size_t end_ = 0;    // of the bytes received
+  wire::FrameFault fault_ = wire::FrameFault::kNone;
+  std::vector<std::vector<std::byte>> parked_;
+};
+
+}  // namespace ipc::core
+
+#endif  // IPC_LIBIPC_CORE_INBOUND_H_

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Ring arithmetic.
+
+#include "libipc/core/log.h"
+
+#include <algorithm>
+
+#include "libipc/base/check.h"
+
+namespace ipc::core {
+namespace {
+
+size_t FragmentCount(size_t payload_bytes) {
+  return (payload_bytes + kFramePayloadBytesMax - 1) / kFramePayloadBytesMax;
+}
+
+}  // namespace
+
+std::byte* Log::TryAppend(wire::FrameHeader header, size_t payload_bytes) {
+  size_t frame_bytes = kFrameHeaderBytes + payload_bytes;
+  if (ring_ == nullptr) Provide(window_bytes_);
+  if (!Reserve(frame_bytes)) return nullptr;
+  header.size = static_cast<uint32_t>(frame_bytes);
+  std::byte* place = At(tail_);
+  wire::StoreHeader(header, place);
+  tail_ += frame_bytes;
+  return place + kFrameHeaderBytes;
+}
+
+bool Log::TryAppendFragments(wire::FrameHeader header, size_t payload_bytes,
+                             std::vector<std::span<std::byte>>* payload_parts) {
+  size_t count = FragmentCount(payload_bytes);
+  size_t total = payload_bytes + count * kFrameHeaderBytes;
+  if (total > window_bytes_) {
+    if (!empty()) return false;
+    Provide(total);
+  } else if (ring_ == nullptr) {
+    Provide(window_bytes_);
+  }
+  // All fragments or none: one lap's end may lie between them.
+  uint64_t tail_before = tail_;
+  uint64_t lap_end_before = lap_end_;
+  uint64_t next_lap_before = next_lap_;
+  payload_parts->clear();
+  header.last_fragment = static_cast<uint16_t>(count - 1);
+  for (size_t i = 0; i < count; ++i) {
+    size_t part = std::min<size_t>(payload_bytes - i * kFramePayloadBytesMax,
+                                   kFramePayloadBytesMax);
+    header.fragment = static_cast<uint16_t>(i);
+    std::byte* place = TryAppend(header, part);
+    if (place == nullptr) {
+      tail_ = tail_before;
+      lap_end_ = lap_end_before;
+      next_lap_ = next_lap_before;
+      return false;
+    }
+    payload_parts->emplace_back(place, part);
+  }
+  return true;
+}
+
+void Log::Provide(size_t capacity) {
+  IPC_CHECK(empty());
+  ring_ = std::make_unique_for_overwrite<std::byte[]>(capacity);
+  capacity_ = capacity;
+  Reset();
+}
+
+// Makes `tail_` a place where a frame fits in one piece.
+bool Log::Reserve(size_t frame_bytes) {
+  uint64_t place = tail_ % capacity_;
+  if (place + frame_bytes <= capacity_) {
+    return tail_ + frame_bytes - head_ <= capacity_;
+  }
+  uint64_t lap = tail_ + (capacity_ - place);
+  if (lap + frame_bytes - head_ > capacity_) return false;
+  lap_end_ = tail_;
+  next_lap_ = lap;
+  tail_ = lap;
+  return true;
+}
+
+void Log::MoveBoundary() {
+  boundary_ = std::max(boundary_, head_);
+  for (;;) {
+    boundary_ = Normalize(boundary_);
+    if (boundary_ >= sent_) return;
+    uint64_t next = boundary_ + HeaderAt(boundary_).size;
+    if (next > sent_) return;
+    boundary_ = next;
+  }
+}
+
+std::span<const std::byte> Log::CutFrame() {
+  sent_ = Normalize(sent_);
+  MoveBoundary();
+  if (boundary_ == sent_) return {};
+  uint64_t end = boundary_ + HeaderAt(boundary_).size;
+  return {At(sent_), static_cast<size_t>(end - sent_)};
+}
+
+void Log::Unsent(uint64_t gate,
+                 std::vector<std::span<const std::byte>>* pieces) {
+  sent_ = Normalize(sent_);
+  uint64_t end = std::min(tail_, gate);
+  uint64_t from = sent_;
+  if (from < lap_end_ && lap_end_ < end) {
+    pieces->emplace_back(At(from), static_cast<size_t>(lap_end_ - from));
+    from = next_lap_;
+  }
+  if (from < end) {
+    pieces->emplace_back(At(from), static_cast<size_t>(end - from));
+  }
+}
+
+void Log::Sent(size_t bytes) {
+  sent_ = Normalize(sent_);
+  if (sent_ < lap_end_ && bytes > lap_end_ - sent_) {
+    bytes -= static_cast<size_t>(lap_end_ - sent_);
+    sent_ = next_lap_;
+  }
+  sent_ += bytes;
+}
+
+void Log::OnDisconnected() {
+  MoveBoundary();
+  sent_ = boundary_;
+}
+
+void Log::SkipFrame() {
+  MoveBoundary();
+  IPC_CHECK(boundary_ == Normalize(sent_));
+  sent_ = Next(boundary_);
+}
+
+void Log::Release(std::span<const uint64_t> acknowledged) {
+  for (head_ = Normalize(head_); head_ < sent_; head_ = Normalize(head_)) {
+    wire::FrameHeader header = HeaderAt(head_);
+    if (head_ + header.size > sent_ ||
+        header.sequence > acknowledged[header.target]) {
+      return;
+    }
+    head_ += header.size;
+  }
+  if (head_ != tail_) return;
+  // Starting over keeps a quiet publisher within a few cache lines.
+  if (capacity_ != window_bytes_) {
+    ring_.reset();
+    capacity_ = 0;
+  }
+  Reset();
+}
+
+void Log::Reset() {
+  head_ = tail_ = sent_ = boundary_ = 0;
+  lap_end_ = kNone;
+}
+
+uint64_t Log::SentFramesEnd() {
+  std::span<const std::byte> cut = CutFrame();
+  return sent_ + cut.size();
+}
+
+wire::FrameHeader Log::HeaderAt(uint64_t offset) const {
+  return wire::LoadHeader(At(offset));
+}
+
+std::span<const std::byte> Log::FrameAt(uint64_t offset) const {
+  return {At(offset), HeaderAt(offset).size};
+}
+
+uint64_t Log::Next(uint64_t offset) const {
+  return Normalize(offset + HeaderAt(offset).size);
+}
+
+}  // namespace ipc::core

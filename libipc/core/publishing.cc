@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Channels, readers, and the order of the stream.
+
+#include "libipc/core/publishing.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libipc/base/check.h"
+
+namespace ipc::core {
+namespace {
+
+// Frames sent again are copied to the control stream in pieces of this size.
+constexpr size_t kResendPieceBytes = 128 * 1024;
+
+}  // namespace
+
+absl::StatusOr<ChannelNumber> Publishing::Open(std::string_view topic,
+                                               const ChannelType& type) {
+  auto known = by_topic_.find(std::string(topic));
+  if (known == by_topic_.end()) {
+    ChannelNumber number{static_cast<uint32_t>(channels_.size())};
+    Channel& made = channels_.emplace_back();
+    made.number = number;
+    made.topic = topic;
+    acknowledged_.push_back(0);
+    known = by_topic_.emplace(made.topic, number).first;
+  }
+  Channel& channel = channels_[ToNumber(known->second)];
+  if (channel.handles > 0 && channel.type.type_name != type.type_name) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "topic ", channel.topic, " is advertised with type '",
+        channel.type.type_name, "' already, not '", type.type_name, "'"));
+  }
+  ++channel.handles;
+  if (channel.state == ChannelState::kClosed ||
+      channel.state == ChannelState::kRefused) {
+    channel.type = type;
+    channel.state = ChannelState::kOpening;
+    ++unopened_;
+    if (connected_) SendOpen(&channel);
+  }
+  return channel.number;
+}
+
+void Publishing::Release(ChannelNumber number) {
+  Channel* channel = Find(number);
+  IPC_CHECK(channel != nullptr && channel->handles > 0);
+  --channel->handles;
+  CloseIfDone(channel);
+}
+
+// A channel stays open until the broker has no reason to speak of it.
+void Publishing::CloseIfDone(Channel* channel) {
+  if (channel->handles > 0 || !connected_ ||
+      channel->state != ChannelState::kOpen ||
+      acknowledged_[ToNumber(channel->number)] + 1 < channel->next_sequence) {
+    return;
+  }
+  channel->state = ChannelState::kClosed;
+  channel->readers.clear();
+  channel->readers_known = false;
+  wire::AppendFrame(
+      {.kind = wire::FrameKind::kClose, .target = ToNumber(channel->number)},
+      "", &control_);
+}
+
+absl::Status Publishing::ChannelStatus(ChannelNumber number) const {
+  const Channel& channel = Get(number);
+  switch (channel.state) {
+    case ChannelState::kRefused:
+      return channel.refusal;
+    case ChannelState::kOpening:
+      return absl::UnavailableError("the broker has not answered yet");
+    default:
+      return absl::OkStatus();
+  }
+}
+
+const std::string& Publishing::topic(ChannelNumber number) const {
+  return Get(number).topic;
+}
+
+uint32_t Publishing::subscriptions(ChannelNumber number) const {
+  return Get(number).subscriptions;
+}
+
+std::byte* Publishing::TryAppendSmall(ChannelNumber number,
+                                      size_t payload_bytes, int64_t time_ns) {
+  Channel& channel = channels_[ToNumber(number)];
+  std::byte* payload = log_.TryAppend({.kind = wire::FrameKind::kPublish,
+                                       .target = ToNumber(number),
+                                       .sequence = channel.next_sequence,
+                                       .time = time_ns},
+                                      payload_bytes);
+  if (payload == nullptr) return nullptr;
+  ++channel.next_sequence;
+  ++published_;
+  return payload;
+}
+
+bool Publishing::TryAppend(ChannelNumber number, size_t payload_bytes,
+                           int64_t time_ns,
+                           std::vector<std::span<std::byte>>* parts) {
+  if (payload_bytes <= kFramePayloadBytesMax) {
+    std::byte* payload = TryAppendSmall(number, payload_bytes, time_ns);
+    if (payload == nullptr) return false;
+    parts->assign(1, {payload, payload_bytes});
+    return true;
+  }
+  Channel& channel = channels_[ToNumber(number)];
+  if (!log_.TryAppendFragments({.kind = wire::FrameKind::kPublish,
+                                .target = ToNumber(number),
+                                .sequence = channel.next_sequence,
+                                .time = time_ns},
+                               payload_bytes, parts)) {
+    return false;
+  }
+  ++channel.next_sequence;
+  ++published_;
+  return true;
+}
+
+bool Publishing::HasRoom(size_t payload_bytes) const {
+  if (log_.empty()) return true;
+  size_t window = log_.window_bytes();
+  size_t wanted = std::max(payload_bytes, window / 4);
+  return wanted < window && log_.bytes() <= window - wanted;
+}
+
+std::vector<uint64_t> Publishing::Accepted() const {
+  std::vector<uint64_t> accepted;
+  for (const Channel& channel : channels_) {
+    accepted.push_back(channel.next_sequence - 1);
+  }
+  return accepted;
+}
+
+bool Publishing::IsAcknowledged(std::span<const uint64_t> accepted) const {
+  return std::equal(accepted.begin(), accepted.end(), acknowledged_.begin(),
+                    [](uint64_t want, uint64_t have) { return have >= want; });
+}
+
+void Publishing::OnConnected() {
+  connected_ = true;
+  for (Channel& channel : channels_) {
+    bool unacknowledged =
+        acknowledged_[ToNumber(channel.number)] + 1 < channel.next_sequence;
+    if (channel.number == ChannelNumber{0} ||
+        channel.state == ChannelState::kRefused ||
+        (channel.handles == 0 && !unacknowledged)) {
+      continue;
+    }
+    if (channel.state != ChannelState::kOpening) ++unopened_;
+    channel.state = ChannelState::kOpening;
+    SendOpen(&channel);
+  }
+}
+
+void Publishing::OnDisconnected() {
+  connected_ = false;
+  log_.OnDisconnected();
+  control_.clear();
+  sending_.clear();
+  sending_sent_ = 0;
+  cut_bytes_ = 0;
+  joins_.clear();
+  jobs_.clear();
+  segments_.clear();
+  for (Channel& channel : channels_) channel.subscriptions = 0;
+}
+
+void Publishing::SendOpen(Channel* channel) {
+  wire::Open open{
+      .channel = channel->number,
+      .topic = channel->topic,
+      .type_name = channel->type.type_name,
+      .schema_hash = channel->type.schema_hash,
+      .first_sequence = acknowledged_[ToNumber(channel->number)] + 1,
+      .next_sequence = NextUnsent(channel->number),
+      .readers_known = channel->readers_known,
+      .readers = channel->readers};
+  wire::AppendControl(open, kOpenRequestBit | ToNumber(channel->number),
+                      &control_);
+}
+
+// The sequence of the channel's first publication that no broker was sent.
+uint64_t Publishing::NextUnsent(ChannelNumber number) {
+  for (uint64_t at = log_.Normalize(log_.SentFramesEnd()); at < log_.tail();
+       at = log_.Next(at)) {
+    wire::FrameHeader header = log_.HeaderAt(at);
+    if (header.target == ToNumber(number) && header.fragment == 0) {
+      return header.sequence;
+    }
+  }
+  return Get(number).next_sequence;
+}
+
+const std::vector<std::span<const std::byte>>& Publishing::Gather() {
+  segments_.clear();
+  cut_bytes_ = 0;
+  if (sending_sent_ == sending_.size()) {
+    sending_.clear();
+    sending_sent_ = 0;
+    if (!control_.empty() || !joins_.empty() || !jobs_.empty()) {
+      std::span<const std::byte> cut = log_.CutFrame();
+      if (!cut.empty()) segments_.push_back(cut);
+      cut_bytes_ = cut.size();
+      SendJoined();
+      if (control_.empty()) ContinueJobs();
+      sending_.swap(control_);
+    }
+  }
+  if (sending_sent_ < sending_.size()) {
+    segments_.push_back(
+        std::as_bytes(std::span(sending_)).subspan(sending_sent_));
+  }
+  if (connected_ && jobs_.empty() && cut_bytes_ == 0) {
+    bool all_open = unopened_ == 0 && !refused_in_log_;
+    log_.Unsent(all_open ? Log::kNoGate : Gate(), &segments_);
+  }
+  return segments_;
+}
+
+void Publishing::Sent(size_t bytes) {
+  size_t cut = std::min(bytes, cut_bytes_);
+  log_.Sent(cut);
+  cut_bytes_ -= cut;
+  bytes -= cut;
+  size_t control = std::min(bytes, sending_.size() - sending_sent_);
+  sending_sent_ += control;
+  bytes -= control;
+  log_.Sent(bytes);
+  Trim();
+}
+
+// Acknowledgements may overtake our own notice of what was sent.
+void Publishing::Trim() {
+  log_.Release(acknowledged_);
+  if (log_.empty()) refused_in_log_ = false;
+}
+
+bool Publishing::HasUnsent() const {
+  return !control_.empty() || sending_sent_ < sending_.size() ||
+         !joins_.empty() || !jobs_.empty() ||
+         (connected_ && log_.unsent_bytes() > 0);
+}
+
+uint64_t Publishing::Gate() {
+  uint64_t at = log_.Normalize(log_.SentFramesEnd());
+  for (; at < log_.tail(); at = log_.Next(at)) {
+    const Channel& channel = channels_[log_.HeaderAt(at).target];
+    if (channel.state == ChannelState::kOpen) continue;
+    if (channel.state != ChannelState::kRefused || at != log_.sent()) break;
+    log_.SkipFrame();
+  }
+  return at;
+}
+
+// The mark stands in front of everything of the log that is not sent yet.
+void Publishing::SendJoined() {
+  for (const wire::Join& join : joins_) {
+    for (ChannelNumber number : join.channels) {
+      if (Channel* channel = Find(number)) {
+        wire::Reader reader = join.reader;
+        reader.from = NextUnsent(number);
+        SetReader(channel, reader);
+      }
+    }
+    wire::AppendFrame({.kind = wire::FrameKind::kJoined,
+                       .session = ToNumber(join.reader.reader)},
+                      "", &control_);
+  }
+  joins_.clear();
+}
+
+void Publishing::ContinueJobs() {
+  while (!jobs_.empty() && control_.size() < kResendPieceBytes) {
+    Job& job = jobs_.front();
+    job.offset = log_.Normalize(std::max(job.offset, log_.head()));
+    if (job.offset < log_.SentFramesEnd()) {
+      ResendFrame(job.reader, job.offset);
+      job.offset = log_.Next(job.offset);
+      continue;
+    }
+    wire::AppendFrame(
+        {.kind = wire::FrameKind::kResendEnd, .session = ToNumber(job.reader)},
+        "", &control_);
+    jobs_.pop_front();
+  }
+}
+
+void Publishing::ResendFrame(ReaderId reader, uint64_t offset) {
+  wire::FrameHeader header = log_.HeaderAt(offset);
+  const Channel& channel = channels_[header.target];
+  auto entry = std::find_if(
+      channel.readers.begin(), channel.readers.end(),
+      [reader](const wire::Reader& known) { return known.reader == reader; });
+  if (entry == channel.readers.end() || header.sequence < entry->from) return;
+  header.flags = wire::kFlagResend;
+  header.session = ToNumber(reader);
+  std::span<const std::byte> frame = log_.FrameAt(offset);
+  wire::AppendFrame(
+      header,
+      {reinterpret_cast<const char*>(frame.data()) + kFrameHeaderBytes,
+       frame.size() - kFrameHeaderBytes},
+      &control_);
+  ++resent_;
+}
+
+Publishing::Channel* Publishing::Find(ChannelNumber number) {
+  size_t index = ToNumber(number);
+  return index == 0 || index >= channels_.size() ? nullptr : &channels_[index];
+}
+
+void Publishing::SetReader(Channel* channel, const wire::Reader& reader) {
+  std::erase_if(channel->readers, [&reader](const wire::Reader& known) {
+    return known.reader == reader.reader;
+  });
+  channel->readers.push_back(reader);
+}
+
+bool Publishing::OnOpened(const wire::Opened& opened) {
+  Channel* channel = Find(opened.channel);
+  if (channel == nullptr || channel->state != ChannelState::kOpening) {
+    return false;
+  }
+  channel->state = ChannelState::kOpen;
+  --unopened_;
+  channel->readers = opened.readers;
+  channel->readers_known = true;
+  channel->subscriptions = opened.subscriptions;
+  if (opened.send_schema) {
+    wire::AppendControl(
+        wire::Schema{channel->type.schema_hash, channel->type.schema},
+        kOpenRequestBit | ToNumber(channel->number), &control_);
+  }
+  CloseIfDone(channel);
+  return true;
+}
+
+bool Publishing::OnRefusedOpen(uint64_t request, const absl::Status& status,
+                               std::string* topic) {
+  if ((request & kOpenRequestBit) == 0) return false;
+  Channel* channel =
+      Find(ChannelNumber{static_cast<uint32_t>(request & ~kOpenRequestBit)});
+  if (channel == nullptr || channel->state != ChannelState::kOpening) {
+    return false;
+  }
+  channel->state = ChannelState::kRefused;
+  channel->refusal = status;
+  --unopened_;
+  acknowledged_[ToNumber(channel->number)] = channel->next_sequence - 1;
+  refused_in_log_ = true;
+  *topic = channel->topic;
+  return true;
+}
+
+bool Publishing::OnMatches(ChannelNumber number, uint32_t subscriptions) {
+  Channel* channel = Find(number);
+  if (channel == nullptr) return false;
+  channel->subscriptions = subscriptions;
+  return true;
+}
+
+bool Publishing::OnAck(ChannelNumber number, uint64_t sequence) {
+  Channel* channel = Find(number);
+  if (channel == nullptr || sequence >= channel->next_sequence) return false;
+  uint64_t& acknowledged = acknowledged_[ToNumber(number)];
+  acknowledged = std::max(acknowledged, sequence);
+  Trim();
+  CloseIfDone(channel);
+  return true;
+}
+
+void Publishing::OnJoin(const wire::Join& join) { joins_.push_back(join); }
+
+// A join that is not answered is one nobody waits for.
+void Publishing::OnLeave(ReaderId reader) {
+  for (Channel& channel : channels_) {
+    std::erase_if(channel.readers, [reader](const wire::Reader& known) {
+      return known.reader == reader;
+    });
+  }
+  std::erase_if(joins_, [reader](const wire::Join& join) {
+    return join.reader.reader == reader;
+  });
+}
+
+void Publishing::OnResend(const wire::Resend& resend) {
+  for (const wire::Resend::From& from : resend.channels) {
+    if (Channel* channel = Find(from.channel)) {
+      wire::Reader reader = resend.reader;
+      reader.from = from.sequence;
+      SetReader(channel, reader);
+    }
+  }
+  jobs_.push_back({resend.reader.reader, log_.head()});
+}
+
+}  // namespace ipc::core

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A client's publishing side: its channels, the log, who reads reliably, and
+// what goes to the socket next. No I/O, no lock: the client's mutex guards it.
+//
+// The stream to the broker is, in this order:
+//   1. the rest of a frame that was cut
+//   2. control frames; among them, while a reader is being caught up, the
+//      frames sent again for it, closed by RESEND_END
+//   3. the log, up to the first frame of a channel that is not open yet;
+//      nothing of it while a reader is being caught up
+//
+// So what was sent of the log before RESEND_END is exactly what the resend
+// covers, and a channel's first frame follows the broker's OPENED, by which
+// time its readers are known here.
+
+#ifndef IPC_LIBIPC_CORE_PUBLISHING_H_
+#define IPC_LIBIPC_CORE_PUBLISHING_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libipc/core/log.h"
+#include "libipc/wire/control.h"
+
+namespace ipc::core {
+
+// What a channel carries.
+struct ChannelType {
+  std::string type_name;
+  std::string schema_hash;
+  std::string schema;  // FileDescriptorSet
+};
+
+class Publishing {
+ public:
+  explicit Publishing(size_t window_bytes) : log_(window_bytes) {}
+
+  // -- Channels. Handles on one topic share a channel; a topic keeps its
+  // channel and its count of sequences as long as the client lives.
+
+  // Errors: kInvalidArgument if the topic is open with another type.
+  absl::StatusOr<ChannelNumber> Open(std::string_view topic,
+                                     const ChannelType& type);
+  void Release(ChannelNumber number);
+  // The broker's answer: OK, its refusal, or kUnavailable while it is due.
+  absl::Status ChannelStatus(ChannelNumber number) const;
+  const std::string& topic(ChannelNumber number) const;
+  uint32_t subscriptions(ChannelNumber number) const;
+
+  // -- Publishing
+
+  // Room for one publication. Small ones come as one part.
+  // Returns false while the window is full.
+  bool TryAppend(ChannelNumber number, size_t payload_bytes, int64_t time_ns,
+                 std::vector<std::span<std::byte>>* parts);
+  // The same for at most kFramePayloadBytesMax; null while the window is full.
+  std::byte* TryAppendSmall(ChannelNumber number, size_t payload_bytes,
+                            int64_t time_ns);
+  // Whether `TryAppend` is worth trying again: hysteresis, so that a waiting
+  // publisher is not woken for each acknowledgement.
+  bool HasRoom(size_t payload_bytes) const;
+  // What was accepted so far, for IsAcknowledged.
+  std::vector<uint64_t> Accepted() const;
+  bool IsAcknowledged(std::span<const uint64_t> accepted) const;
+  const Log& log() const { return log_; }
+  uint64_t published() const { return published_; }
+  uint64_t resent() const { return resent_; }
+
+  // -- The stream to the broker
+
+  // Appends a control frame to what goes out next.
+  std::string* control() { return &control_; }
+  // A new connection: HELLO is out, and WELCOME has come.
+  void OnConnected();
+  void OnDisconnected();
+  // The next bytes to send; valid until Sent. Empty: nothing to send now.
+  const std::vector<std::span<const std::byte>>& Gather();
+  void Sent(size_t bytes);
+  bool HasUnsent() const;
+  uint64_t unsent_bytes() const { return connected_ ? log_.unsent_bytes() : 0; }
+
+  // -- Frames from the broker. False: no such channel.
+
+  bool OnOpened(const wire::Opened& opened);
+  // The answer to OPEN `request`; false if it is not one of ours.
+  bool OnRefusedOpen(uint64_t request, const absl::Status& status,
+                     std::string* topic);
+  bool OnMatches(ChannelNumber number, uint32_t subscriptions);
+  bool OnAck(ChannelNumber number, uint64_t sequence);
+  void OnJoin(const wire::Join& join);
+  void OnLeave(ReaderId reader);
+  void OnResend(const wire::Resend& resend);
+
+ private:
+  enum class ChannelState { kClosed, kOpening, kOpen, kRefused };
+  struct Channel {
+    ChannelNumber number{};
+    std::string topic;
+    ChannelType type;
+    ChannelState state = ChannelState::kClosed;
+    int handles = 0;
+    absl::Status refusal;
+    uint64_t next_sequence = 1;
+    bool readers_known = false;
+    std::vector<wire::Reader> readers;
+    uint32_t subscriptions = 0;
+  };
+  // A reader that is being caught up.
+  struct Job {
+    ReaderId reader{};
+    uint64_t offset = 0;  // of the next frame to look at
+  };
+
+  void Trim();
+  Channel* Find(ChannelNumber number);
+  const Channel& Get(ChannelNumber number) const {
+    return channels_[ToNumber(number)];
+  }
+  void SendOpen(Channel* channel);
+  void CloseIfDone(Channel* channel);
+  uint64_t NextUnsent(ChannelNumber number);
+  void SetReader(Channel* channel, const wire::Reader& reader);
+  // The offset of the first frame that must wait.
+  uint64_t Gate();
+  void SendJoined();
+  void ContinueJobs();
+  // Appends the frame at `offset` for `reader`, if it is one of its readers'.
+  void ResendFrame(ReaderId reader, uint64_t offset);
+
+  Log log_;
+  std::deque<Channel> channels_ = std::deque<Channel>(1);  // by number, from 1
+  absl::flat_hash_map<std::string, ChannelNumber> by_topic_;
+  std::vector<uint64_t> acknowledged_ = {0};  // by channel number
+  uint64_t unopened_ = 0;                     // channels in kOpening
+  bool refused_in_log_ = false;  // the log may hold what is not to be sent
+
+  bool connected_ = false;
+  std::string control_;
+  std::string sending_;            // control frames that Gather has handed out
+  size_t sending_sent_ = 0;        // of them
+  size_t cut_bytes_ = 0;           // of the last Gather: before `sending_`
+  std::vector<wire::Join> joins_;  // to be answered
+  std::deque<Job> jobs_;
+  std::vector<std::span<const std::byte>> segments_;
+
+  uint64_t published_ = 0;
+  uint64_t resent_ = 0;
+};
+
+// Requests that Publishing makes by itself have this bit in their number, and
+// the channel in the rest.
+inline constexpr uint64_t kOpenRequestBit = uint64_t{1} << 62;
+
+}  // namespace ipc::core
+
+#endif  // IPC_LIBIPC_CORE_PUBLISHING_H_

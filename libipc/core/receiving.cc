@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Duplicates, holes, fragments and acknowledgements.
+
+#include "libipc/core/receiving.h"
+
+#include <algorithm>
+
+#include "libipc/base/limits.h"
+
+namespace ipc::core {
+namespace {
+
+uint64_t WireKey(uint32_t topic, uint32_t session) {
+  return uint64_t{topic} << 32 | session;
+}
+
+}  // namespace
+
+Receiving::Subscription* Receiving::Add(wire::Subscribe request) {
+  SubscriptionId id{++last_id_};
+  auto made = std::make_unique<Subscription>();
+  made->id = id;
+  made->request = std::move(request);
+  made->request.subscription = id;
+  return subscriptions_.emplace(id, std::move(made)).first->second.get();
+}
+
+void Receiving::Remove(SubscriptionId id) {
+  auto found = subscriptions_.find(id);
+  if (found == subscriptions_.end()) return;
+  if (selected_ == found->second.get()) selected_ = nullptr;
+  cached_stream_ = nullptr;
+  subscriptions_.erase(found);
+}
+
+Receiving::Subscription* Receiving::Find(SubscriptionId id) {
+  auto found = subscriptions_.find(id);
+  return found == subscriptions_.end() ? nullptr : found->second.get();
+}
+
+void Receiving::AppendSubscribe(Subscription* subscription,
+                                std::string* control) {
+  wire::Subscribe request = subscription->request;
+  request.resume = subscription->confirmed;
+  for (const auto& [key, stream] : subscription->streams) {
+    if (request.positions.size() == kPositionsPerSubscriptionMax) break;
+    request.positions.push_back({key.first, key.second, stream->consumed});
+  }
+  wire::AppendControl(request, ToNumber(subscription->id), control);
+}
+
+void Receiving::OnSelect(SubscriptionId id) {
+  selected_ = Find(id);
+  cached_stream_ = nullptr;
+}
+
+void Receiving::OnDisconnected() {
+  selected_ = nullptr;
+  cached_stream_ = nullptr;
+  announced_.clear();
+  sessions_.clear();
+  acknowledge_at_ = MonotonicTime::Never();
+  for (auto& [id, subscription] : subscriptions_) {
+    subscription->by_wire.clear();
+    subscription->to_acknowledge.clear();
+    for (auto& [key, stream] : subscription->streams) {
+      stream->acknowledge = false;
+      stream->on_wire = false;
+      stream->unacknowledged_bytes = 0;
+      stream->assembly = {};
+      stream->next_fragment = 0;
+    }
+  }
+}
+
+void Receiving::OnAnnounce(wire::Announce announce) {
+  sessions_[announce.session_number] = announce.session;
+  if (announce.topic_id == TopicId{0}) return;
+  uint64_t key =
+      WireKey(ToNumber(announce.topic_id), ToNumber(announce.session_number));
+  announced_[key] = std::make_shared<const wire::Announce>(std::move(announce));
+}
+
+Stream* Receiving::StreamOf(const wire::FrameHeader& header) {
+  uint64_t key = WireKey(header.target, header.session);
+  if (cached_stream_ != nullptr && key == cached_wire_) return cached_stream_;
+  Stream*& stream = selected_->by_wire[key];
+  if (stream == nullptr) {
+    auto announced = announced_.find(key);
+    if (announced == announced_.end()) {
+      selected_->by_wire.erase(key);
+      return nullptr;
+    }
+    const wire::Announce& source = *announced->second;
+    std::shared_ptr<Stream>& owned =
+        selected_->streams[{source.session, source.channel}];
+    if (owned == nullptr) owned = std::make_shared<Stream>();
+    owned->source = announced->second;
+    owned->shell = nullptr;
+    owned->on_wire = true;
+    stream = owned.get();
+  }
+  cached_wire_ = key;
+  cached_stream_ = stream;
+  cached_owner_ =
+      selected_->streams.at({stream->source->session, stream->source->channel});
+  return stream;
+}
+
+std::optional<Delivery> Receiving::OnDeliver(const wire::Frame& frame,
+                                             MonotonicTime now) {
+  const wire::FrameHeader& header = frame.header;
+  if (selected_ == nullptr) return std::nullopt;
+  Stream* stream = StreamOf(header);
+  if (stream == nullptr) return std::nullopt;
+  if (header.sequence <= stream->received) [[unlikely]] {
+    if (header.fragment == header.last_fragment) ++duplicates_;
+    // Our acknowledgement was lost with a connection.
+    if (selected_->reliable()) List(selected_, cached_owner_, now);
+    return std::nullopt;
+  }
+  std::span<const std::byte> payload = frame.payload();
+  if (header.last_fragment != 0) [[unlikely]] {
+    payload = Assemble(stream, frame);
+    if (payload.empty()) return std::nullopt;
+  }
+  Delivery delivery{.stream = stream,
+                    .sequence = header.sequence,
+                    .time_ns = header.time,
+                    .payload = payload,
+                    .first_missing = 0};
+  if (header.sequence != stream->received + 1 && stream->received != 0) {
+    delivery.first_missing = stream->received + 1;
+  }
+  stream->received = header.sequence;
+  return delivery;
+}
+
+// The whole payload behind the last fragment; empty before it.
+std::span<const std::byte> Receiving::Assemble(Stream* stream,
+                                               const wire::Frame& frame) {
+  const wire::FrameHeader& header = frame.header;
+  std::span<const std::byte> part = frame.payload();
+  if (header.fragment == 0) {
+    stream->assembly.clear();
+    stream->assembly_sequence = header.sequence;
+    stream->next_fragment = 0;
+  }
+  if (header.sequence != stream->assembly_sequence ||
+      header.fragment != stream->next_fragment) {
+    return {};  // the rest of something whose beginning we did not get
+  }
+  ++stream->next_fragment;
+  stream->assembly.insert(stream->assembly.end(), part.begin(), part.end());
+  if (header.fragment != header.last_fragment) return {};
+  stream->next_fragment = 0;
+  stream->assembly_sequence = 0;
+  return stream->assembly;
+}
+
+void Receiving::OnAbort(const wire::FrameHeader& header) {
+  if (selected_ == nullptr) return;
+  Stream* stream = StreamOf(header);
+  if (stream == nullptr || stream->assembly_sequence != header.sequence) {
+    return;
+  }
+  stream->assembly = {};
+  stream->assembly_sequence = 0;
+  stream->next_fragment = 0;
+}
+
+void Receiving::OnGone(SessionNumber session) {
+  auto key = sessions_.find(session);
+  if (selected_ == nullptr || key == sessions_.end()) return;
+  cached_stream_ = nullptr;
+  auto& streams = selected_->streams;
+  auto first = streams.lower_bound({key->second, ChannelNumber{0}});
+  while (first != streams.end() && first->first.first == key->second) {
+    Stream* stream = first->second.get();
+    absl::erase_if(selected_->by_wire, [stream](const auto& entry) {
+      return entry.second == stream;
+    });
+    std::erase(selected_->to_acknowledge, first->second);
+    stream->on_wire = false;
+    first = streams.erase(first);
+  }
+}
+
+void Receiving::OnConsumed(Subscription* subscription,
+                           const std::shared_ptr<Stream>& stream,
+                           uint64_t sequence, size_t bytes, MonotonicTime now) {
+  stream->consumed = std::max(stream->consumed, sequence);
+  if (!subscription->reliable()) return;
+  stream->unacknowledged_bytes += bytes + kFrameHeaderBytes;
+  List(subscription, stream, now);
+}
+
+void Receiving::OnConsumed(const Delivery& delivery, MonotonicTime now) {
+  Stream* stream = delivery.stream;
+  stream->consumed = delivery.sequence;
+  // The handler may have given the subscription up or seen the connection go.
+  if (stream != cached_stream_ || !selected_->reliable()) return;
+  stream->unacknowledged_bytes += delivery.payload.size() + kFrameHeaderBytes;
+  if (!stream->acknowledge ||
+      stream->unacknowledged_bytes >= stream->source->ack_bytes) {
+    List(selected_, cached_owner_, now);
+  }
+}
+
+void Receiving::List(Subscription* subscription,
+                     const std::shared_ptr<Stream>& stream, MonotonicTime now) {
+  if (!stream->on_wire) return;
+  if (!stream->acknowledge) {
+    stream->acknowledge = true;
+    subscription->to_acknowledge.push_back(stream);
+    acknowledge_at_ = std::min(acknowledge_at_, now + kAcknowledgeDelay);
+  }
+  if (stream->unacknowledged_bytes >= stream->source->ack_bytes) {
+    acknowledge_at_ = now;
+  }
+}
+
+void Receiving::AppendAcks(std::string* control) {
+  acknowledge_at_ = MonotonicTime::Never();
+  for (auto& [id, subscription] : subscriptions_) {
+    if (subscription->to_acknowledge.empty()) continue;
+    wire::AppendFrame(
+        {.kind = wire::FrameKind::kSelect, .target = ToNumber(id)}, "",
+        control);
+    for (const std::shared_ptr<Stream>& stream : subscription->to_acknowledge) {
+      stream->acknowledge = false;
+      stream->unacknowledged_bytes = 0;
+      wire::AppendFrame({.kind = wire::FrameKind::kAck,
+                         .target = ToNumber(stream->source->topic_id),
+                         .session = ToNumber(stream->source->session_number),
+                         .sequence = stream->consumed},
+                        "", control);
+    }
+    subscription->to_acknowledge.clear();
+  }
+}
+
+}  // namespace ipc::core

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A client's subscribing side: what has been received of each publisher, so
+// that nothing is handed over twice and every hole is noticed; large messages
+// put together; acknowledgements. No I/O; belongs to the client's loop alone.
+//
+// A Stream is what one subscription gets of one publisher's channel. It
+// outlives connections and brokers, because duplicates are recognised by it;
+// it ends when the broker says that the publisher is gone.
+
+#ifndef IPC_LIBIPC_CORE_RECEIVING_H_
+#define IPC_LIBIPC_CORE_RECEIVING_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
+#include "libipc/base/ids.h"
+#include "libipc/base/monotonic_time.h"
+#include "libipc/wire/control.h"
+
+namespace ipc::core {
+
+struct Stream {
+  std::shared_ptr<const wire::Announce> source;
+  // Whatever the shell keeps for `source`; dropped with it.
+  std::shared_ptr<const void> shell;
+  uint64_t received = 0;  // last sequence handed over
+  uint64_t consumed = 0;  // last sequence the application is done with
+
+  // A message that comes in fragments.
+  std::vector<std::byte> assembly;
+  uint64_t assembly_sequence = 0;
+  uint32_t next_fragment = 0;
+
+  // Acknowledgement.
+  uint64_t unacknowledged_bytes = 0;
+  bool acknowledge = false;  // listed in its subscription
+  bool on_wire = false;      // `source` has the current connection's numbers
+};
+
+// A whole message to be handed over.
+struct Delivery {
+  Stream* stream = nullptr;
+  uint64_t sequence = 0;
+  int64_t time_ns = 0;
+  std::span<const std::byte> payload;  // in the frame or in the stream
+  uint64_t first_missing = 0;          // 0: nothing is missing before it
+};
+
+class Receiving {
+ public:
+  struct Subscription {
+    SubscriptionId id{};
+    wire::Subscribe request;  // pattern and policy; positions are filled in
+    bool confirmed = false;
+    absl::btree_map<std::pair<SessionKey, ChannelNumber>,
+                    std::shared_ptr<Stream>>
+        streams;
+    // By topic id and session number of the current connection.
+    absl::flat_hash_map<uint64_t, Stream*> by_wire;
+    std::vector<std::shared_ptr<Stream>> to_acknowledge;
+
+    bool reliable() const { return request.policy == wire::Policy::kReliable; }
+  };
+
+  // -- Subscriptions
+
+  Subscription* Add(wire::Subscribe request);
+  void Remove(SubscriptionId id);
+  Subscription* Find(SubscriptionId id);
+  const absl::btree_map<SubscriptionId, std::unique_ptr<Subscription>>&
+  subscriptions() const {
+    return subscriptions_;
+  }
+  // Appends the SUBSCRIBE frame, with the positions if it is a resumption.
+  void AppendSubscribe(Subscription* subscription, std::string* control);
+
+  // -- Frames from the broker
+
+  void OnDisconnected();
+  void OnSelect(SubscriptionId id);
+  // Null: the subscription is gone.
+  Subscription* selected() { return selected_; }
+  void OnAnnounce(wire::Announce announce);
+  // The message that `frame` completes for the selected subscription, if any.
+  // Whoever takes it calls OnConsumed later.
+  std::optional<Delivery> OnDeliver(const wire::Frame& frame,
+                                    MonotonicTime now);
+  void OnAbort(const wire::FrameHeader& header);
+  void OnGone(SessionNumber session);
+
+  // -- Acknowledgement
+
+  // What `stream` of the last delivery belongs to, to keep it.
+  std::shared_ptr<Stream> last_stream() const { return cached_owner_; }
+
+  // The application is done with a message of `bytes` of `stream`, and with
+  // all before it. `stream` may have ended meanwhile.
+  void OnConsumed(Subscription* subscription,
+                  const std::shared_ptr<Stream>& stream, uint64_t sequence,
+                  size_t bytes, MonotonicTime now);
+  // As above, for the last delivery.
+  void OnConsumed(const Delivery& delivery, MonotonicTime now);
+  MonotonicTime acknowledge_at() const { return acknowledge_at_; }
+  // Appends the ACK frames that are due, or all of them.
+  void AppendAcks(std::string* control);
+
+  uint64_t duplicates() const { return duplicates_; }
+
+ private:
+  Stream* StreamOf(const wire::FrameHeader& header);
+  std::span<const std::byte> Assemble(Stream* stream, const wire::Frame& frame);
+  void List(Subscription* subscription, const std::shared_ptr<Stream>& stream,
+            MonotonicTime now);
+
+  absl::btree_map<SubscriptionId, std::unique_ptr<Subscription>> subscriptions_;
+  uint32_t last_id_ = 0;
+
+  // -- Of the current connection
+  Subscription* selected_ = nullptr;
+  uint64_t cached_wire_ = 0;
+  Stream* cached_stream_ = nullptr;
+  std::shared_ptr<Stream> cached_owner_;  // of the last delivery, in any case
+  absl::flat_hash_map<uint64_t, std::shared_ptr<const wire::Announce>>
+      announced_;
+  absl::flat_hash_map<SessionNumber, SessionKey> sessions_;
+
+  MonotonicTime acknowledge_at_ = MonotonicTime::Never();
+  uint64_t duplicates_ = 0;
+};
+
+}  // namespace ipc::core
+
+#endif  // IPC_LIBIPC_CORE_RECEIVING_H_

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A message as a subscriber receives it: the payload and who sent it.
+
+#ifndef IPC_LIBIPC_INCLUDE_IPC_MESSAGE_H_
+#define IPC_LIBIPC_INCLUDE_IPC_MESSAGE_H_
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "ipc/export.h"
+
+namespace ipc {
+
+// Who published a message. `pid`, `uid` and `gid` are what the kernel told the
+// broker when the publisher connected; no client can forge them. `name` is
+// what the publisher calls itself.
+struct PublisherInfo {
+  std::string name;
+  std::string session;  // 32 hexadecimal digits; new for each Client
+  pid_t pid = 0;
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+
+// One publisher's use of one topic, shared by all its messages.
+struct Source {
+  std::string topic;
+  std::string type_name;    // full protobuf name; empty: raw bytes
+  std::string schema_hash;  // SHA-256 of the FileDescriptorSet; empty: none
+  PublisherInfo publisher;
+};
+
+// Inside a handler a Message borrows the payload: copy it (Clone) to keep it
+// longer than the call. A Message from Next() owns its payload. Values may be
+// read from any thread.
+class IPC_EXPORT Message {
+ public:
+  Message() = default;
+  Message(std::shared_ptr<const Source> source, uint64_t sequence,
+          int64_t publish_time_ns, std::span<const std::byte> payload)
+      : source_(std::move(source)),
+        sequence_(sequence),
+        publish_time_ns_(publish_time_ns),
+        payload_(payload) {}
+
+  // The payload's bytes, exactly as published.
+  std::span<const std::byte> payload() const { return payload_; }
+  // The same bytes as text.
+  std::string_view text() const {
+    return {reinterpret_cast<const char*>(payload_.data()), payload_.size()};
+  }
+
+  std::string_view topic() const { return source().topic; }
+  const PublisherInfo& publisher() const { return source().publisher; }
+  const Source& source() const;
+
+  // Counts from 1 for each publisher session and topic, without holes: a hole
+  // is a loss, and the client's Gap event has named it.
+  uint64_t sequence() const { return sequence_; }
+
+  // When Publish was called, on CLOCK_MONOTONIC, since that clock's zero.
+  absl::Duration publish_time() const {
+    return absl::Nanoseconds(publish_time_ns_);
+  }
+  // Time passed since Publish was called. Reads the clock.
+  absl::Duration Age() const;
+
+  // A copy that owns its payload.
+  Message Clone() const;
+
+  // For the library: points this message at the next one of the same source.
+  void Rebind(uint64_t sequence, int64_t publish_time_ns,
+              std::span<const std::byte> payload) {
+    sequence_ = sequence;
+    publish_time_ns_ = publish_time_ns;
+    payload_ = payload;
+  }
+
+ private:
+  std::shared_ptr<const Source> source_;
+  uint64_t sequence_ = 0;
+  int64_t publish_time_ns_ = 0;
+  std::span<const std::byte> payload_;
+  std::shared_ptr<const std::string> owned_;  // what payload_ points into
+};
+
+}  // namespace ipc
+
+#endif  // IPC_LIBIPC_INCLUDE_IPC_MESSAGE_H_

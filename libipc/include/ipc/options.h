@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a program may choose. Every default is meant to be right for most.
+
+#ifndef IPC_LIBIPC_INCLUDE_IPC_OPTIONS_H_
+#define IPC_LIBIPC_INCLUDE_IPC_OPTIONS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <variant>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "ipc/export.h"
+#include "ipc/message.h"
+
+namespace ipc {
+
+// Something that happened to the client and that no call returns. Handlers
+// run on the I/O thread (or in Process()) and may call anything.
+struct Event {
+  enum class Kind {
+    kConnected,     // a connection was opened; also after every reconnect
+    kDisconnected,  // `status` says why; the client reconnects by itself
+    kGap,           // messages are missing: `source`, `first`..`last`
+    kRefused,       // a topic, subscription or publication: `name`, `status`
+  };
+  Kind kind = Kind::kConnected;
+  absl::Status status;
+  std::string name;    // kGap: the pattern; kRefused: topic or pattern
+  Source source;       // kGap only
+  uint64_t first = 0;  // kGap: first missing sequence
+  uint64_t last = 0;   // kGap: last missing sequence
+};
+
+// What Client::Connect does when no broker answers.
+enum class IfBrokerAbsent {
+  kWait,   // wait for it, up to connect_timeout
+  kFail,   // return kUnavailable at once
+  kLater,  // return at once; the client connects when the broker appears
+};
+
+struct ClientOptions {
+  // -- Changes behaviour --
+
+  // How the client calls itself, shown to subscribers and operators:
+  // 1 to 64 of [A-Za-z0-9_.-]. Empty: the program's name.
+  std::string name = {};
+  // The broker's socket. Empty: $IPC_SOCKET, else
+  // $XDG_RUNTIME_DIR/ipc/bus.sock if XDG_RUNTIME_DIR is set, else
+  // /run/ipc/bus.sock.
+  std::string socket_path = {};
+  IfBrokerAbsent if_broker_absent = IfBrokerAbsent::kWait;
+  // Limit of kWait.
+  absl::Duration connect_timeout = absl::Seconds(10);
+  // How long Publish waits for room when its call names no time.
+  absl::Duration publish_timeout = absl::Seconds(30);
+  // The client has no thread of its own; the program calls Process() when
+  // fd() is readable or NextDeadline() has passed.
+  bool manual_loop = false;
+  // Told of connections, gaps and refusals. May be empty.
+  std::function<void(const Event&)> on_event = {};
+
+  // -- Changes performance --
+
+  // The publisher's log: bytes accepted and not yet acknowledged, headers
+  // (40 bytes a message) included. 128 KiB to 1 GiB. Allocated at the first
+  // Publish.
+  size_t window_bytes = size_t{4} << 20;
+};
+
+struct PublisherOptions {
+  // Hand the message type's descriptors to the broker, so that anyone allowed
+  // can read the messages without a .proto. Typed publishers only.
+  bool share_schema = true;
+};
+
+// Every accepted message arrives, once and in order; a slow reader slows its
+// publishers down through their windows.
+struct Reliable {};
+
+// Never slows anyone: what does not fit is dropped, oldest first, and the loss
+// is told in the stream by a Gap event.
+struct BestEffort {
+  uint32_t depth = 10'000;             // messages waiting, at the most
+  uint64_t bytes = uint64_t{8} << 20;  // payload and header bytes waiting
+};
+
+struct SubscribeOptions {
+  std::variant<Reliable, BestEffort> policy = Reliable{};
+  // How long Subscribe waits for the broker's confirmation. Zero: it does not
+  // wait, and the subscription takes effect when the broker hears of it.
+  absl::Duration confirm_timeout = absl::Seconds(10);
+};
+
+// The path that an empty ClientOptions::socket_path stands for.
+IPC_EXPORT std::string DefaultSocketPath();
+
+}  // namespace ipc
+
+#endif  // IPC_LIBIPC_INCLUDE_IPC_OPTIONS_H_
