@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See human.h. Everything that comes from the bus passes through Printable(),
+// Quoted() or HexPreview() on its way.
+
+#include "tools/human.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "ipc/client.h"
+#include "ipc/message.h"
+#include "tools/colour.h"
+#include "tools/content.h"
+#include "tools/form.h"
+#include "tools/gaps.h"
+#include "tools/table.h"
+#include "tools/text.h"
+
+namespace ipc::tools {
+namespace {
+
+constexpr size_t kColumnWidthMax = 40;
+constexpr size_t kHexBytesMax = 64;
+constexpr size_t kTextBytesMax = 256;
+
+std::string PublisherText(const PublisherInfo& publisher) {
+  return absl::StrFormat("%s[%d]", Printable(publisher.name), publisher.pid);
+}
+
+std::string PayloadText(const Arrival& arrival) {
+  const std::string_view payload = arrival.message.text();
+  if (payload.empty()) return "(empty)";
+  if (arrival.content.kind == Content::Kind::kText) {
+    return Quoted(payload, kTextBytesMax);
+  }
+  return HexPreview(payload, kHexBytesMax);
+}
+
+std::string ContentText(const Arrival& arrival) {
+  const Content& content = arrival.content;
+  // Escaped already by the JSON mapping; this makes sure of it.
+  if (content.kind == Content::Kind::kJson) return Printable(content.json);
+  if (content.problem.empty()) return PayloadText(arrival);
+  return absl::StrFormat("(%s not readable: %s) %s",
+                         Printable(arrival.message.source().type_name),
+                         Printable(content.problem), PayloadText(arrival));
+}
+
+// Raw bytes have no type.
+std::string TypeText(const TopicInfo& topic) {
+  return topic.type_name.empty() ? "-" : Printable(topic.type_name);
+}
+
+std::string Number(uint64_t value) { return absl::StrFormat("%d", value); }
+
+}  // namespace
+
+std::string HumanForm::ShowMessage(const Arrival& arrival) {
+  const Message& message = arrival.message;
+  const PublisherInfo& publisher = message.publisher();
+  const std::string topic = Cell(0, Printable(message.topic()), Align::kLeft);
+  const std::string rest =
+      Cell(1, PublisherText(publisher), Align::kLeft) +
+      Cell(2, absl::StrFormat("uid=%d", publisher.uid), Align::kLeft) +
+      Cell(3, absl::StrFormat("#%d", message.sequence()), Align::kRight) +
+      Cell(4, FormatLatency(arrival.latency), Align::kRight) +
+      Cell(5, absl::StrFormat("%dB", message.payload().size()), Align::kRight);
+  return Coloured(topic, Colour::kBold, colour_) +
+         Coloured(rest, Colour::kDim, colour_) + ContentText(arrival) + "\n";
+}
+
+std::string HumanForm::ShowGap(const Gap& gap) {
+  return Coloured(DescribeGap(gap), Colour::kYellow, colour_) + "\n";
+}
+
+std::string HumanForm::Cell(size_t column, std::string_view text, Align align) {
+  const size_t width = std::min(DisplayWidth(text), kColumnWidthMax);
+  widths_[column] = std::max(widths_[column], width);
+  return Pad(text, widths_[column], align) + "  ";
+}
+
+std::string DescribeGap(const Gap& gap) {
+  return absl::StrFormat(
+      "-- %d %s missing: #%d..#%d of %s from %s", gap.missing(),
+      gap.missing() == 1 ? "message" : "messages", gap.first, gap.last,
+      Printable(gap.source.topic), PublisherText(gap.source.publisher));
+}
+
+std::string TopicsAsTable(const std::vector<TopicInfo>& topics, bool colour) {
+  Table table({{"TOPIC", Align::kLeft},
+               {"TYPE", Align::kLeft},
+               {"PUBLISHERS", Align::kRight},
+               {"SUBSCRIPTIONS", Align::kRight},
+               {"MESSAGES", Align::kRight},
+               {"BYTES", Align::kRight}});
+  for (const TopicInfo& topic : topics) {
+    table.AddRow({Printable(topic.topic), TypeText(topic),
+                  Number(topic.publishers), Number(topic.subscriptions),
+                  Number(topic.messages), Number(topic.bytes)});
+  }
+  return table.Render(colour);
+}
+
+std::string ClientsAsTable(const std::vector<ClientInfo>& clients,
+                           bool colour) {
+  Table table({{"NAME", Align::kLeft},
+               {"PID", Align::kRight},
+               {"UID", Align::kRight},
+               {"GID", Align::kRight},
+               {"STATE", Align::kLeft},
+               {"TOPICS", Align::kRight},
+               {"SUBSCRIPTIONS", Align::kRight},
+               {"IN", Align::kRight},
+               {"OUT", Align::kRight},
+               {"QUEUED", Align::kRight},
+               {"DROPPED", Align::kRight}});
+  for (const ClientInfo& client : clients) {
+    table.AddRow({Printable(client.name), absl::StrFormat("%d", client.pid),
+                  Number(client.uid), Number(client.gid),
+                  client.connected ? "connected" : "awaited",
+                  Number(client.publications), Number(client.subscriptions),
+                  Number(client.messages_in), Number(client.messages_out),
+                  Number(client.queued_bytes), Number(client.dropped)});
+  }
+  return table.Render(colour);
+}
+
+}  // namespace ipc::tools
