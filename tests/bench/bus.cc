@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The contestant `bus`: ipc-broker as a process of its own and clients as any
+// program would write them: raw publishers, subscriptions with a handler, the
+// default options. Each role is one ipc::Client.
+//
+// Handlers run on the client's I/O thread; the main thread only waits for the
+// runner. Round trips are driven from the handler (the answer's handler sends
+// the next message), so that no thread is woken that a program would not wake.
+
+#include <sys/stat.h>
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "ipc/client.h"
+#include "tests/bench/clock.h"
+#include "tests/bench/contestant.h"
+#include "tests/bench/latency.h"
+#include "tests/bench/payload.h"
+
+namespace ipc::bench {
+namespace {
+
+constexpr char kTopicA[] = "bench/a";
+constexpr char kTopicB[] = "bench/b";
+
+absl::Duration StepMax() { return absl::Nanoseconds(kStepNsMax); }
+
+absl::StatusOr<std::unique_ptr<Client>> ConnectBus(const Work& work,
+                                                   const std::string& name,
+                                                   ClientOptions options = {}) {
+  options.name = "bench-" + name;
+  options.socket_path = work.address;
+  return Client::Connect(std::move(options));
+}
+
+std::vector<std::byte> MakePayload(const Work& work) {
+  return std::vector<std::byte>(work.payload_bytes, std::byte{'x'});
+}
+
+// What a subscriber has received and been told to have lost. Used on the
+// client's I/O thread only.
+class Reception {
+ public:
+  Reception(const Work& work, Control& control)
+      : work_(work),
+        control_(control),
+        check_(work.payload_bytes, /*gaps_allowed=*/work.best_effort) {}
+
+  void OnMessage(const Message& message) {
+    check_.OnPayload(message.payload());
+    if (check_.received() + missing_ == work_.messages) Finish();
+  }
+
+  void OnEvent(const Event& event) {
+    if (event.kind == Event::Kind::kGap) {
+      missing_ += event.last - event.first + 1;
+      if (check_.received() + missing_ == work_.messages) Finish();
+    } else if (event.kind != Event::Kind::kConnected) {
+      control_.Failed(absl::UnavailableError(
+          absl::StrCat("event ", static_cast<int>(event.kind), ": ",
+                       event.status.ToString())));
+    }
+  }
+
+ private:
+  void Finish() {
+    const int64_t end_ns = MonotonicNs();
+    auto status = check_.Finish();
+    if (status.ok() && missing_ > 0 && !work_.best_effort) {
+      status = absl::DataLossError("a reliable subscription has lost messages");
+    }
+    if (!status.ok()) return control_.Failed(status);
+    control_.Done({end_ns, static_cast<int64_t>(check_.received()),
+                   static_cast<int64_t>(missing_)});
+  }
+
+  const Work& work_;
+  Control& control_;
+  SequenceCheck check_;
+  uint64_t missing_ = 0;
+};
+
+// Sends one message after the other, each when the last has come back. Start
+// on the main thread, then on the I/O thread.
+class Pings {
+ public:
+  Pings(const Work& work, Control& control, RawPublisher publisher)
+      : work_(work),
+        control_(control),
+        publisher_(std::move(publisher)),
+        payload_(MakePayload(work)),
+        recorder_(work.messages) {}
+
+  void Send() {
+    PutSequence(payload_.data(), recorder_.added());
+    start_ns_ = MonotonicNs();
+    if (auto status = publisher_.Publish(payload_); !status.ok()) {
+      control_.Failed(status);
+    }
+  }
+
+  void OnAnswer(const Message& message) {
+    const int64_t end_ns = MonotonicNs();
+    if (message.payload().size() != payload_.size() ||
+        GetSequence(message.payload().data()) != recorder_.added()) {
+      return control_.Failed(
+          absl::DataLossError("the answer is of another message"));
+    }
+    recorder_.Add(end_ns - start_ns_);
+    if (recorder_.added() == work_.messages) return recorder_.Report(control_);
+    Send();
+  }
+
+ private:
+  const Work& work_;
+  Control& control_;
+  RawPublisher publisher_;
+  std::vector<std::byte> payload_;
+  LatencyRecorder recorder_;
+  int64_t start_ns_ = 0;
+};
+
+// Many clients without a thread, each with its subscriptions.
+class IdleClients {
+ public:
+  explicit IdleClients(const Work& work) : work_(work) {}
+
+  absl::Status Open(uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i) {
+      ClientOptions options;
+      options.manual_loop = true;
+      auto client = ConnectBus(work_, "idle", std::move(options));
+      if (!client.ok()) return client.status();
+      clients_.push_back(*std::move(client));
+      if (auto status = Subscribe(*clients_.back()); !status.ok()) {
+        return status;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status Subscribe(Client& client) {
+    for (uint32_t i = 0; i < work_.subscriptions_each; ++i) {
+      // Distinct, and as long as a real one.
+      auto subscription = client.SubscribeRaw(
+          absl::StrCat("bench/idle/", subscriptions_.size(), "/channel/", i),
+          [](const Message&) {});
+      if (!subscription.ok()) return subscription.status();
+      subscriptions_.push_back(*std::move(subscription));
+    }
+    return absl::OkStatus();
+  }
+
+  const Work& work_;
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::vector<RawSubscription> subscriptions_;
+};
+
+class Bus : public Contestant {
+ public:
+  std::string name() const override { return "bus"; }
+
+  bool Supports(const Scenario&) const override { return true; }
+
+  // Connect waits until the broker answers, so the start needs no probe but
+  // this first client.
+  absl::StatusOr<Broker> StartBroker(const std::string& folder) const override {
+    Broker broker;
+    broker.address = absl::StrCat(folder, "/bus.sock");
+    ProcessOptions options;
+    options.label = "ipc-broker";
+    options.argv = {IPC_BROKER_BINARY, "--socket", broker.address};
+    options.control_pipes = false;
+    auto process = Process::Start(options);
+    if (!process.ok()) return process.status();
+    broker.process = *std::move(process);
+    Work work;
+    work.address = broker.address;
+    ClientOptions client_options;
+    client_options.manual_loop = true;  // no thread in the runner
+    auto probe = ConnectBus(work, "probe", std::move(client_options));
+    if (!probe.ok()) return BlameBroker(probe.status(), broker.process);
+    return broker;
+  }
+
+  absl::Status RunPublisher(const Work& work, Control& control) const override {
+    auto client = ConnectBus(work, "publisher");
+    if (!client.ok()) return client.status();
+    auto publisher = (*client)->AdvertiseRaw(kTopicA);
+    if (!publisher.ok()) return publisher.status();
+    auto status = publisher->WaitForSubscribers(work.subscribers, StepMax());
+    if (!status.ok()) return status;
+    std::vector<std::byte> payload = MakePayload(work);
+    control.Ready();
+    if (status = control.AwaitGo(); !status.ok()) return status;
+    const int64_t start_ns = MonotonicNs();
+    for (uint64_t i = 0; i < work.messages; ++i) {
+      PutSequence(payload.data(), i);
+      status = publisher->Publish(std::span<const std::byte>(payload));
+      if (!status.ok()) return status;
+    }
+    if (status = (*client)->Flush(StepMax()); !status.ok()) return status;
+    control.Done({start_ns});
+    control.AwaitStop();
+    return absl::OkStatus();
+  }
+
+  absl::Status RunSubscriber(const Work& work,
+                             Control& control) const override {
+    Reception reception(work, control);
+    ClientOptions options;
+    options.on_event = [&](const Event& event) { reception.OnEvent(event); };
+    auto client = ConnectBus(work, "subscriber", std::move(options));
+    if (!client.ok()) return client.status();
+    SubscribeOptions subscribe;
+    if (work.best_effort) subscribe.policy = BestEffort{};
+    auto subscription = (*client)->SubscribeRaw(
+        kTopicA, [&](const Message& message) { reception.OnMessage(message); },
+        subscribe);
+    if (!subscription.ok()) return subscription.status();
+    control.Ready();
+    control.AwaitStop();
+    return absl::OkStatus();
+  }
+
+  absl::Status RunPinger(const Work& work, Control& control) const override {
+    auto client = ConnectBus(work, "pinger");
+    if (!client.ok()) return client.status();
+    auto publisher = (*client)->AdvertiseRaw(kTopicA);
+    if (!publisher.ok()) return publisher.status();
+    auto status = publisher->WaitForSubscribers(1, StepMax());
+    if (!status.ok()) return status;
+    Pings pings(work, control, *std::move(publisher));
+    auto subscription = (*client)->SubscribeRaw(
+        kTopicB, [&](const Message& message) { pings.OnAnswer(message); });
+    if (!subscription.ok()) return subscription.status();
+    control.Ready();
+    if (status = control.AwaitGo(); !status.ok()) return status;
+    pings.Send();
+    control.AwaitStop();
+    return absl::OkStatus();
+  }
+
+  absl::Status RunEcho(const Work& work, Control& control) const override {
+    auto client = ConnectBus(work, "echo");
+    if (!client.ok()) return client.status();
+    auto publisher = (*client)->AdvertiseRaw(kTopicB);
+    if (!publisher.ok()) return publisher.status();
+    auto subscription =
+        (*client)->SubscribeRaw(kTopicA, [&](const Message& message) {
+          auto status = publisher->Publish(message.payload());
+          if (!status.ok()) control.Failed(status);
+        });
+    if (!subscription.ok()) return subscription.status();
+    control.Ready();
+    control.AwaitStop();
+    return absl::OkStatus();
+  }
+
+  absl::Status RunIdle(const Work& work, Control& control) const override {
+    IdleClients idle(work);
+    auto status = idle.Open(kIdleWarmUp);
+    if (!status.ok()) return status;
+    control.Ready();
+    if (status = control.AwaitGo(); !status.ok()) return status;
+    if (status = idle.Open(work.connections); !status.ok()) return status;
+    control.Done({});
+    control.AwaitStop();
+    return absl::OkStatus();
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Contestant> MakeBus() { return std::make_unique<Bus>(); }
+
+}  // namespace ipc::bench

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The benchmark's clock. CLOCK_MONOTONIC has one zero for all processes of the
+// host, so a publisher's start and a subscriber's end can be subtracted.
+
+#ifndef IPC_TESTS_BENCH_CLOCK_H_
+#define IPC_TESTS_BENCH_CLOCK_H_
+
+#include <time.h>
+
+#include <cstdint>
+
+namespace ipc::bench {
+
+inline constexpr int64_t kNsPerSecond = 1'000'000'000;
+
+// No single step of a measurement may take longer.
+inline constexpr int64_t kStepNsMax = 60 * kNsPerSecond;
+
+inline int64_t MonotonicNs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * kNsPerSecond + now.tv_nsec;
+}
+
+}  // namespace ipc::bench
+
+#endif  // IPC_TESTS_BENCH_CLOCK_H_

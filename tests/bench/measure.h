@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One measurement: a fresh broker, the processes of one scenario, one number
+// of messages, and the figures that come out.
+
+#ifndef IPC_TESTS_BENCH_MEASURE_H_
+#define IPC_TESTS_BENCH_MEASURE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "tests/bench/contestant.h"
+#include "tests/bench/scenario.h"
+
+namespace ipc::bench {
+
+struct Metric {
+  std::string name;
+  std::string unit;
+  double value = 0;
+};
+
+struct Sample {
+  int64_t elapsed_ns = 0;  // 0 for idle
+  std::vector<Metric> metrics;
+};
+
+// How much one measurement does.
+struct Effort {
+  uint64_t messages = 1;
+  uint32_t idle_connections = 0;
+};
+
+// The metrics by kind, in this order (the first is the one that is compared):
+//   throughput  messages_per_second, delivered_share
+//   round trip  p50, p99, p99.9 (us)
+//   idle        rss, pss, private_dirty (bytes for each connection)
+// `folder` is an empty one for the broker's files; its socket is removed.
+// Errors: what failed; nothing that was started is left.
+absl::StatusOr<Sample> Measure(const Contestant& contestant,
+                               const Scenario& scenario, const Effort& effort,
+                               const std::string& folder);
+
+}  // namespace ipc::bench
+
+#endif  // IPC_TESTS_BENCH_MEASURE_H_

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// All measurements: each scenario is calibrated for each contestant, then run
+// several times, the contestants in turn within each run, so that what else
+// the machine does falls on all of them.
+
+#ifndef IPC_TESTS_BENCH_RUNNER_H_
+#define IPC_TESTS_BENCH_RUNNER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "tests/bench/contestant.h"
+#include "tests/bench/scenario.h"
+#include "tests/bench/series.h"
+
+namespace ipc::bench {
+
+struct Settings {
+  bool full = false;
+  uint32_t runs = 3;
+  int64_t run_ns = 1'000'000'000;  // about; the calibration's aim
+  uint32_t idle_connections = 1000;
+  std::string only = "";         // regular expression on Scenario::name
+  std::string contestants = "";  // regular expression on their names
+};
+
+// One scenario with one contestant.
+struct Outcome {
+  Scenario scenario;
+  std::string contestant;
+  uint64_t messages = 0;       // in one run
+  std::vector<Series> series;  // one for each metric
+  std::string failure;         // empty: it is complete
+};
+
+// Progress goes to stderr. A failure ends its contestant's part of its
+// scenario and nothing else. Errors: kInvalidArgument for a bad expression;
+// kInternal if there is no room for temporary files.
+absl::StatusOr<std::vector<Outcome>> RunAll(const Settings& settings);
+
+}  // namespace ipc::bench
+
+#endif  // IPC_TESTS_BENCH_RUNNER_H_

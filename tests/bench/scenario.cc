@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The list of scenarios, in the order in which they run and are printed. The
+// sizes stand for a sensor's sample (64 B), a record (1 KiB), a picture (256
+// KiB) and a frame or file (1 MiB); one to eight shows what a delivery costs.
+
+#include "tests/bench/scenario.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace ipc::bench {
+namespace {
+
+constexpr uint64_t kKiB = 1024;
+constexpr uint64_t kMiB = 1024 * kKiB;
+
+// The size as a number and its unit with `space` between them.
+std::string SizeText(uint64_t bytes, const char* space) {
+  if (bytes % kMiB == 0) return absl::StrCat(bytes / kMiB, space, "MiB");
+  if (bytes % kKiB == 0) return absl::StrCat(bytes / kKiB, space, "KiB");
+  return absl::StrCat(bytes, space, "B");
+}
+
+Scenario Throughput(uint64_t payload_bytes, uint32_t subscribers,
+                    bool best_effort = false) {
+  Scenario scenario;
+  scenario.kind = Kind::kThroughput;
+  scenario.payload_bytes = payload_bytes;
+  scenario.subscribers = subscribers;
+  scenario.best_effort = best_effort;
+  scenario.name =
+      absl::StrCat("throughput/", SizeText(payload_bytes, ""),
+                   "/1:", subscribers, best_effort ? "/best-effort" : "");
+  scenario.title =
+      absl::StrCat(SizeText(payload_bytes, " "), ", 1:", subscribers,
+                   best_effort ? " best effort" : "");
+  return scenario;
+}
+
+Scenario RoundTrip(uint64_t payload_bytes) {
+  Scenario scenario;
+  scenario.kind = Kind::kRoundTrip;
+  scenario.payload_bytes = payload_bytes;
+  scenario.name = absl::StrCat("round-trip/", SizeText(payload_bytes, ""));
+  scenario.title = SizeText(payload_bytes, " ");
+  return scenario;
+}
+
+Scenario Idle(uint32_t subscriptions_each) {
+  Scenario scenario;
+  scenario.kind = Kind::kIdle;
+  scenario.subscriptions_each = subscriptions_each;
+  scenario.name = absl::StrCat("idle/", subscriptions_each);
+  scenario.title = absl::StrCat(subscriptions_each, " subscriptions");
+  if (subscriptions_each == 1) scenario.title = "1 subscription";
+  return scenario;
+}
+
+}  // namespace
+
+std::vector<Scenario> AllScenarios() {
+  return {
+      Throughput(64, 1),
+      Throughput(64, 1, /*best_effort=*/true),
+      Throughput(64, 8),
+      Throughput(kKiB, 1),
+      Throughput(kKiB, 8),
+      Throughput(256 * kKiB, 1),
+      Throughput(256 * kKiB, 8),
+      Throughput(kMiB, 1),
+      RoundTrip(64),
+      RoundTrip(kMiB),
+      Idle(0),
+      Idle(1),
+  };
+}
+
+}  // namespace ipc::bench

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is measured. A scenario is the same work for every contestant; its name
+// is what --only selects by, for example "throughput/64B/1:8".
+
+#ifndef IPC_TESTS_BENCH_SCENARIO_H_
+#define IPC_TESTS_BENCH_SCENARIO_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ipc::bench {
+
+enum class Kind { kThroughput, kRoundTrip, kIdle };
+
+struct Scenario {
+  Kind kind = Kind::kThroughput;
+  std::string name;
+  std::string title;  // in a table, without the kind
+  uint64_t payload_bytes = 0;
+  uint32_t subscribers = 1;
+  bool best_effort = false;         // of the subscriptions
+  uint32_t subscriptions_each = 0;  // of an idle connection
+};
+
+std::vector<Scenario> AllScenarios();
+
+}  // namespace ipc::bench
+
+#endif  // IPC_TESTS_BENCH_SCENARIO_H_
