@@ -30,11 +30,6 @@ std::string DefaultName() {
   return name.empty() ? "client" : name;
 }
 
-absl::Time ToAbslTime(MonotonicTime deadline) {
-  if (deadline.IsNever()) return absl::InfiniteFuture();
-  return absl::Now() + (deadline - net::Now());
-}
-
 absl::Status Gone() {
   return absl::FailedPreconditionError("the client is gone");
 }
@@ -98,7 +93,7 @@ absl::Status ClientImpl::Start() {
     return absl::OkStatus();
   }
   bool fail = options_.if_broker_absent == IfBrokerAbsent::kFail;
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   auto decided = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return session_.ready() ||
            (attempts_ > 0 && (fail || !absl::IsUnavailable(last_error_)));
@@ -119,11 +114,11 @@ void ClientImpl::Stop() {
   if (stopping_.exchange(true)) return;
   if (options_.manual_loop) {
     {
-      absl::MutexLock lock(&mu_);
+      MutexLock lock(&mu_);
       AcquireLoop();
     }
     EndLoop();
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     ReleaseLoop();
   } else if (OnLoopThread()) {
     thread_.detach();  // it holds on to us until it has left the loop
@@ -134,21 +129,22 @@ void ClientImpl::Stop() {
 }
 
 bool ClientImpl::connected() const {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   return session_.ready();
 }
 
-ClientStats ClientImpl::stats() const {
-  absl::MutexLock lock(&mu_);
+ClientStats ClientImpl::stats() {
+  MutexLock lock(&mu_);
   ClientStats stats = stats_;
   stats.published = session_.publishing().published();
   stats.resent = session_.publishing().resent();
+  session_.publishing().Trim();
   stats.unacknowledged_bytes = session_.publishing().log().bytes();
   return stats;
 }
 
 absl::StatusOr<BrokerInfo> ClientImpl::broker() const {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   const wire::Welcome& welcome = session_.welcome();
   if (welcome.instance.IsZero()) {
     return absl::UnavailableError("no broker has answered yet");
@@ -164,7 +160,7 @@ absl::StatusOr<std::string> ClientImpl::Call(wire::FrameKind request,
                                              wire::FrameKind answer,
                                              absl::Duration timeout) {
   Reply reply;
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   if (stopping_) return Gone();
   if (!session_.ready()) {
     return absl::UnavailableError("not connected to the broker");
@@ -233,12 +229,7 @@ bool ClientImpl::DrivesLoop() const {
 }
 
 bool ClientImpl::Await(absl::FunctionRef<bool()> done, MonotonicTime deadline) {
-  if (!DrivesLoop()) {
-    auto evaluate =
-        +[](absl::FunctionRef<bool()>* condition) { return (*condition)(); };
-    return mu_.AwaitWithDeadline(absl::Condition(evaluate, &done),
-                                 ToAbslTime(deadline));
-  }
+  if (!DrivesLoop()) return mu_.Await(done, deadline);
   while (!done()) {
     if (net::Now() >= deadline) return false;
     AcquireLoop();
@@ -262,14 +253,14 @@ void ClientImpl::Post(Command command) {
     return;
   }
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     commands_.push_back(std::move(command));
   }
   Wake();
 }
 
 MonotonicTime ClientImpl::NextDeadline() const {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   return LoopDeadline();
 }
 
@@ -278,7 +269,7 @@ absl::Status ClientImpl::Process() {
     return absl::FailedPreconditionError(
         "Process is for clients with manual_loop");
   }
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   if (stopping_) return Gone();
   AcquireLoop();
   mu_.Unlock();

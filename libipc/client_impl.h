@@ -35,11 +35,11 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "google/protobuf/message.h"
 #include "ipc/client.h"
 #include "ipc/topic.h"
+#include "libipc/base/mutex.h"
 #include "libipc/core/inbound.h"
 #include "libipc/core/session.h"
 #include "libipc/net/fd.h"
@@ -63,7 +63,7 @@ class SubscriptionImpl {
   SubscriptionId id{};               // the loop's, once it is made
   std::atomic<bool> closed = false;  // the handle is gone
 
-  absl::Mutex mu;
+  Mutex mu;
   std::deque<Waiting> queue ABSL_GUARDED_BY(mu);
   uint64_t queue_bytes ABSL_GUARDED_BY(mu) = 0;
   // Taken by Next and not yet told to the loop.
@@ -114,7 +114,7 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   // -- client_impl.cc
 
   bool connected() const;
-  ClientStats stats() const;
+  ClientStats stats();
   absl::StatusOr<BrokerInfo> broker() const;
   // Sends a request and waits for its answer's payload.
   absl::StatusOr<std::string> Call(wire::FrameKind request,
@@ -239,12 +239,13 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   std::atomic<std::thread::id> loop_thread_;  // who turns the loop now
   std::atomic<bool> stopping_ = false;
 
-  mutable absl::Mutex mu_;
+  mutable Mutex mu_;
   core::Session session_;  // publishing() by mu_, receiving() by the loop
   net::Fd socket_ ABSL_GUARDED_BY(mu_);
   bool sending_ ABSL_GUARDED_BY(mu_) = false;  // a thread is in sendmsg
   bool full_ ABSL_GUARDED_BY(mu_) = false;     // the socket takes no more now
   bool broken_ ABSL_GUARDED_BY(mu_) = false;   // sending failed
+  int waiting_for_room_ ABSL_GUARDED_BY(mu_) = 0;  // publishers
   int loop_depth_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<Command> commands_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<uint64_t, Reply*> replies_ ABSL_GUARDED_BY(mu_);

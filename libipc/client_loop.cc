@@ -28,12 +28,12 @@ constexpr absl::Duration kGoodbyeTime = absl::Milliseconds(200);
 
 void ClientImpl::RunThread() {
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     AcquireLoop();
   }
   while (!stopping_) Turn(MonotonicTime::Never());
   EndLoop();
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   ReleaseLoop();
 }
 
@@ -43,7 +43,7 @@ void ClientImpl::AcquireLoop() {
     auto is_free = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
       return loop_depth_ == 0;
     };
-    mu_.Await(absl::Condition(&is_free));
+    mu_.Await(is_free);
   }
   ++loop_depth_;
   loop_thread_.store(self, std::memory_order_release);
@@ -62,7 +62,7 @@ MonotonicTime ClientImpl::LoopDeadline() const {
 
 void ClientImpl::Turn(MonotonicTime deadline) {
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     acknowledge_at_ = session_.receiving().acknowledge_at();
     deadline = std::min(deadline, LoopDeadline());
   }
@@ -94,7 +94,7 @@ void ClientImpl::OnPollEvent(const net::PollEvent& event) {
     }
   } else {
     if (event.writable) {
-      absl::MutexLock lock(&mu_);
+      MutexLock lock(&mu_);
       if (full_ && socket_.valid()) {
         full_ = false;
         poller_.Modify(socket_.get(), kSocketKey, net::Interest::kRead);
@@ -109,7 +109,7 @@ void ClientImpl::RunCommands() {
   std::vector<Command> commands;
   bool broken;
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     commands.swap(commands_);
     broken = broken_;
   }
@@ -122,7 +122,7 @@ void ClientImpl::OnTime() {
   if (handshake_until_ <= now_) {
     Disconnect(absl::UnavailableError("the broker did not answer HELLO"));
   }
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   if (flush_at_ <= now_) FlushTail(now_);
 }
 
@@ -130,7 +130,7 @@ void ClientImpl::TryConnect() {
   connect_at_ = MonotonicTime::Never();
   watch_.Watch();
   absl::StatusOr<net::Fd> fd = net::Connect(options_.socket_path);
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   if (!fd.ok()) {
     last_error_ = fd.status();
     ++attempts_;
@@ -159,13 +159,13 @@ void ClientImpl::ScheduleConnect() {
 }
 
 void ClientImpl::Disconnect(const absl::Status& status) {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   if (!socket_.valid()) return;
   auto nobody_sends = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return !sending_;
   };
   broken_ = true;  // nobody begins to, either
-  mu_.Await(absl::Condition(&nobody_sends));
+  mu_.Await(nobody_sends);
   poller_.Remove(socket_.get());
   socket_.Reset();
   bool was_ready = session_.ready();
@@ -198,7 +198,7 @@ void ClientImpl::FailReplies(const absl::Status& status) {
 void ClientImpl::Receive() {
   int fd;
   {
-    absl::MutexLock lock(&mu_);
+    MutexLock lock(&mu_);
     if (!socket_.valid()) return;
     fd = socket_.get();  // only the loop closes it
   }
@@ -233,7 +233,7 @@ void ClientImpl::HandleFrames() {
         absl::StrCat("the broker sent a malformed frame: ",
                      absl::string_view(fault.data(), fault.size()))));
   }
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   stats_.received = received_;
   stats_.missing = missing_;
   stats_.duplicates = session_.receiving().duplicates();
@@ -264,18 +264,22 @@ absl::Status ClientImpl::HandleFrame(const wire::Frame& frame) {
 }
 
 absl::Status ClientImpl::HandleControl(const wire::Frame& frame) {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   absl::Status status = session_.OnControl(frame);
   for (core::SessionEvent& event : session_.TakeEvents()) {
     HandleEvent(std::move(event));
   }
-  if (status.ok() && session_.publishing().HasUnsent()) Send();
+  core::Publishing& publishing = session_.publishing();
+  if (frame.header.kind == wire::FrameKind::kAck && waiting_for_room_ > 0) {
+    publishing.Trim();
+  }
+  if (status.ok() && publishing.HasControl()) Send();
   return status;
 }
 
 void ClientImpl::SendAcksIfDue() {
   if (session_.receiving().acknowledge_at() > now_) return;
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   session_.receiving().AppendAcks(session_.publishing().control());
   Send();
 }
@@ -284,21 +288,21 @@ void ClientImpl::EndLoop() {
   SayGoodbye();
   Disconnect(absl::FailedPreconditionError("the client is gone"));
   for (auto& [id, subscription] : subscriptions_) {
-    absl::MutexLock lock(&subscription->mu);
+    MutexLock lock(&subscription->mu);
     subscription->ended = true;
   }
   subscriptions_.clear();
   deferred_.clear();
   SetDispatching(nullptr);
   current_ = nullptr;
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   commands_.clear();
   FailReplies(absl::FailedPreconditionError("the client is gone"));
 }
 
 void ClientImpl::SayGoodbye() {
   MonotonicTime deadline = net::Now() + kGoodbyeTime;
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   if (!session_.ready()) return;
   // What is accepted goes first: the goodbye ends the session.
   bool said = false;
@@ -315,7 +319,7 @@ void ClientImpl::SayGoodbye() {
     mu_.Unlock();
     for (const net::PollEvent& event : poller_.Wait(deadline)) {
       if (event.key != kSocketKey || !event.writable) continue;
-      absl::MutexLock again(&mu_);
+      MutexLock again(&mu_);
       full_ = false;
     }
     mu_.Lock();

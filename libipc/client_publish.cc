@@ -56,7 +56,7 @@ class PartsOutputStream : public google::protobuf::io::ZeroCopyOutputStream {
 absl::StatusOr<uint32_t> ClientImpl::OpenChannel(std::string_view topic,
                                                  core::ChannelType type) {
   IPC_RETURN_IF_ERROR(CheckTopic(topic));
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   core::Publishing& publishing = session_.publishing();
   IPC_ASSIGN_OR_RETURN(ChannelNumber number, publishing.Open(topic, type));
   Send();
@@ -74,7 +74,7 @@ absl::StatusOr<uint32_t> ClientImpl::OpenChannel(std::string_view topic,
 }
 
 void ClientImpl::ReleaseChannel(uint32_t channel) {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   session_.publishing().Release(ChannelNumber{channel});
   if (!stopping_) Send();
 }
@@ -84,28 +84,30 @@ absl::Status ClientImpl::CheckPublish(uint32_t channel,
   if (stopping_) {
     return absl::FailedPreconditionError("the client is gone");
   }
-  const wire::Welcome& welcome = session_.welcome();
-  uint64_t bytes_max = welcome.instance.IsZero() ? kMessageBytesMaxDefault
-                                                 : welcome.message_bytes_max;
+  uint64_t bytes_max = session_.welcome().message_bytes_max;
   if (payload_bytes > bytes_max) {
     return absl::InvalidArgumentError(absl::StrCat(
         "message has ", payload_bytes, " bytes; the limit is ", bytes_max));
   }
-  absl::Status status =
-      session_.publishing().ChannelStatus(ChannelNumber{channel});
-  return absl::IsUnavailable(status) ? absl::OkStatus() : status;
+  return session_.publishing().Refusal(ChannelNumber{channel});
 }
 
 // `write` gets the parts of the payload's place.
 template <typename Write>
 absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
                                 Write write, absl::Duration timeout) {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   core::Publishing& publishing = session_.publishing();
   IPC_RETURN_IF_ERROR(CheckPublish(channel, payload_bytes));
   MonotonicTime now = net::Now();
-  while (!publishing.TryAppend(ChannelNumber{channel}, payload_bytes,
-                               now.nanoseconds(), &parts_)) {
+  auto try_append = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    ChannelNumber number{channel};
+    int64_t time = now.nanoseconds();
+    if (publishing.TryAppend(number, payload_bytes, time, &parts_)) return true;
+    publishing.Trim();
+    return publishing.TryAppend(number, payload_bytes, time, &parts_);
+  };
+  while (!try_append()) {
     if (timeout <= absl::ZeroDuration()) {
       return absl::ResourceExhaustedError(absl::StrCat(
           "the window of ", options_.window_bytes,
@@ -118,7 +120,10 @@ absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
     absl::Duration rest = timeout == absl::InfiniteDuration()
                               ? timeout
                               : timeout - (net::Now() - now);
-    if (!Await(has_room, DeadlineAfter(rest))) {
+    ++waiting_for_room_;
+    bool room = Await(has_room, DeadlineAfter(rest));
+    --waiting_for_room_;
+    if (!room) {
       return absl::DeadlineExceededError(absl::StrCat(
           "the window of ", options_.window_bytes, " bytes stayed full for ",
           absl::FormatDuration(timeout)));
@@ -229,7 +234,7 @@ void ClientImpl::Send() {
 
 absl::Status ClientImpl::WaitForSubscribers(uint32_t channel, uint32_t count,
                                             absl::Duration timeout) {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   const core::Publishing& publishing = session_.publishing();
   ChannelNumber number{channel};
   auto done = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -244,18 +249,18 @@ absl::Status ClientImpl::WaitForSubscribers(uint32_t channel, uint32_t count,
 }
 
 uint32_t ClientImpl::subscribers(uint32_t channel) const {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   return session_.publishing().subscriptions(ChannelNumber{channel});
 }
 
 std::string_view ClientImpl::topic(uint32_t channel) const {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   // Channels stay where they are as long as the client lives.
   return session_.publishing().topic(ChannelNumber{channel});
 }
 
 absl::Status ClientImpl::Flush(absl::Duration timeout) {
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   const core::Publishing& publishing = session_.publishing();
   std::vector<uint64_t> accepted = publishing.Accepted();
   Send();

@@ -65,7 +65,7 @@ absl::StatusOr<std::shared_ptr<SubscriptionImpl>> ClientImpl::Subscribe(
                    absl::FormatDuration(options.confirm_timeout)));
   if (WaitOn(subscription.get(), +answered,
              DeadlineAfter(options.confirm_timeout))) {
-    absl::MutexLock lock(&subscription->mu);
+    MutexLock lock(&subscription->mu);
     status = subscription->answered
                  ? subscription->status
                  : absl::FailedPreconditionError("the client is gone");
@@ -84,11 +84,11 @@ void ClientImpl::Unsubscribe(
     });
   }
   if (OnLoopThread()) return;
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   auto left = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return dispatching_ != subscription.get();
   };
-  mu_.Await(absl::Condition(&left));
+  mu_.Await(left);
 }
 
 // -- In the loop from here on.
@@ -100,7 +100,7 @@ void ClientImpl::AddSubscription(
       receiving.Add(RequestOf(subscription->pattern, subscription->options));
   subscription->id = made->id;
   subscriptions_[made->id] = subscription;
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   if (!session_.ready()) return;  // WELCOME will bring it about
   receiving.AppendSubscribe(made, session_.publishing().control());
   Send();
@@ -110,7 +110,7 @@ void ClientImpl::RemoveSubscription(SubscriptionImpl* subscription) {
   if (subscriptions_.erase(subscription->id) == 0) return;
   session_.receiving().Remove(subscription->id);
   if (current_.get() == subscription) current_ = nullptr;
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   if (!session_.ready()) return;
   wire::AppendFrame({.kind = wire::FrameKind::kUnsubscribe,
                      .target = ToNumber(subscription->id)},
@@ -124,7 +124,7 @@ void ClientImpl::OnSubscribed(const core::SessionEvent& event) {
   SubscriptionImpl& subscription = *found->second;
   bool first;
   {
-    absl::MutexLock lock(&subscription.mu);
+    MutexLock lock(&subscription.mu);
     first = !subscription.answered;
     subscription.answered = true;
     subscription.status = event.status;
@@ -215,7 +215,7 @@ void ClientImpl::SetDispatching(
     const std::shared_ptr<SubscriptionImpl>& subscription) {
   if (dispatched_ == subscription) return;
   dispatched_ = subscription;
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   dispatching_ = dispatched_.get();
 }
 
@@ -247,7 +247,7 @@ void ClientImpl::Enqueue(SubscriptionImpl* subscription,
                          SubscriptionImpl::Waiting waiting) {
   const auto* best_effort =
       std::get_if<BestEffort>(&subscription->options.policy);
-  absl::MutexLock lock(&subscription->mu);
+  MutexLock lock(&subscription->mu);
   subscription->queue_bytes +=
       waiting.message.payload().size() + kFrameHeaderBytes;
   subscription->queue.push_back(std::move(waiting));
@@ -287,7 +287,7 @@ void ClientImpl::TellDropped(const SubscriptionImpl& subscription,
 void ClientImpl::CollectConsumed(SubscriptionImpl* subscription) {
   std::vector<SubscriptionImpl::Waiting> consumed;
   {
-    absl::MutexLock lock(&subscription->mu);
+    MutexLock lock(&subscription->mu);
     consumed.swap(subscription->consumed);
   }
   for (const SubscriptionImpl::Waiting& item : consumed) {
@@ -353,7 +353,7 @@ absl::StatusOr<Message> ClientImpl::TakeNext(
   bool tell_loop = false;
   Message message;
   {
-    absl::MutexLock lock(&subscription->mu);
+    MutexLock lock(&subscription->mu);
     if (subscription->queue.empty()) {
       if (subscription->ended) {
         return absl::FailedPreconditionError("the client is gone");
@@ -383,13 +383,13 @@ bool ClientImpl::WaitOn(SubscriptionImpl* subscription,
                         bool (*ready)(SubscriptionImpl*),
                         MonotonicTime deadline) {
   if (!DrivesLoop()) {
-    absl::MutexLock lock(&subscription->mu);
-    return subscription->mu.AwaitWithTimeout(
-        absl::Condition(ready, subscription), deadline - net::Now());
+    MutexLock lock(&subscription->mu);
+    return subscription->mu.Await(
+        [subscription, ready] { return ready(subscription); }, deadline);
   }
-  absl::MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
   auto done = [subscription, ready] {
-    absl::MutexLock inner(&subscription->mu);
+    MutexLock inner(&subscription->mu);
     return ready(subscription);
   };
   return Await(done, deadline);

@@ -44,18 +44,18 @@ absl::Status Explain(const absl::Status& status, const std::string& path) {
   const std::string reason = StatusText(status);
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
-      return absl::UnavailableError(absl::StrFormat(
-          "no broker answers at %s (%s); start ipc-broker, or name its socket "
-          "with --socket or IPC_SOCKET",
-          path, reason));
+      return absl::UnavailableError(
+          absl::StrFormat("no broker answers at %s; start ipc-broker, or name "
+                          "its socket with --socket or IPC_SOCKET (%s)",
+                          path, reason));
     case absl::StatusCode::kDeadlineExceeded:
       return absl::DeadlineExceededError(absl::StrFormat(
-          "the broker at %s does not answer (%s); see its log, or restart it",
+          "the broker at %s does not answer; see its log, or restart it (%s)",
           path, reason));
     case absl::StatusCode::kPermissionDenied:
       return absl::PermissionDeniedError(absl::StrFormat(
-          "the broker at %s refuses this user (%s); ask its operator, or use "
-          "another socket with --socket",
+          "the broker at %s refuses this user; ask its operator, or name "
+          "another socket with --socket (%s)",
           path, reason));
     default:
       return absl::Status(

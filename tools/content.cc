@@ -34,6 +34,10 @@ Content ContentReader::Read(const Message& message) {
   Content content;
   if (!message.source().schema_hash.empty()) {
     absl::StatusOr<std::string> json = ToJson(message);
+    // Such as a google.protobuf.Value that is not set.
+    if (json.ok() && json->empty()) {
+      json = absl::DataLossError("the message has no form in JSON");
+    }
     if (json.ok()) {
       content.kind = Content::Kind::kJson;
       content.json = *std::move(json);

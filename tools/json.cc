@@ -54,6 +54,7 @@ void AddContent(const Arrival& arrival, Json* object) {
       (*object)["message"] = std::move(parsed);
       return;
     }
+    (*object)["problem"] = "the JSON of the message is malformed";
   }
   if (!content.problem.empty()) (*object)["problem"] = content.problem;
   if (content.kind == Content::Kind::kText) {

@@ -126,9 +126,12 @@ bool Publishing::TryAppend(ChannelNumber number, size_t payload_bytes,
 
 bool Publishing::HasRoom(size_t payload_bytes) const {
   if (log_.empty()) return true;
-  size_t window = log_.window_bytes();
-  size_t wanted = std::max(payload_bytes, window / 4);
-  return wanted < window && log_.bytes() <= window - wanted;
+  // A lap may end with a hole of nearly a frame.
+  size_t fragments = payload_bytes / kFramePayloadBytesMax + 1;
+  size_t wanted = std::max(
+      payload_bytes + fragments * kFrameHeaderBytes + kDataFrameBytesMax,
+      log_.window_bytes() / 4);
+  return log_.bytes() + wanted <= log_.window_bytes();
 }
 
 std::vector<uint64_t> Publishing::Accepted() const {
@@ -244,9 +247,12 @@ void Publishing::Trim() {
 }
 
 bool Publishing::HasUnsent() const {
+  return HasControl() || (connected_ && log_.unsent_bytes() > 0);
+}
+
+bool Publishing::HasControl() const {
   return !control_.empty() || sending_sent_ < sending_.size() ||
-         !joins_.empty() || !jobs_.empty() ||
-         (connected_ && log_.unsent_bytes() > 0);
+         !joins_.empty() || !jobs_.empty();
 }
 
 uint64_t Publishing::Gate() {
@@ -371,7 +377,6 @@ bool Publishing::OnAck(ChannelNumber number, uint64_t sequence) {
   if (channel == nullptr || sequence >= channel->next_sequence) return false;
   uint64_t& acknowledged = acknowledged_[ToNumber(number)];
   acknowledged = std::max(acknowledged, sequence);
-  Trim();
   CloseIfDone(channel);
   return true;
 }

@@ -53,6 +53,12 @@ class Publishing {
   void Release(ChannelNumber number);
   // The broker's answer: OK, its refusal, or kUnavailable while it is due.
   absl::Status ChannelStatus(ChannelNumber number) const;
+  // The same, but OK while the answer is due.
+  absl::Status Refusal(ChannelNumber number) const {
+    const Channel& channel = Get(number);
+    return channel.state == ChannelState::kRefused ? channel.refusal
+                                                   : absl::OkStatus();
+  }
   const std::string& topic(ChannelNumber number) const;
   uint32_t subscriptions(ChannelNumber number) const;
 
@@ -65,6 +71,9 @@ class Publishing {
   // The same for at most kFramePayloadBytesMax; null while the window is full.
   std::byte* TryAppendSmall(ChannelNumber number, size_t payload_bytes,
                             int64_t time_ns);
+  // Frees what is acknowledged. Done by those who append or wait, not with
+  // each acknowledgement, which would hold publishers up.
+  void Trim();
   // Whether `TryAppend` is worth trying again: hysteresis, so that a waiting
   // publisher is not woken for each acknowledgement.
   bool HasRoom(size_t payload_bytes) const;
@@ -86,6 +95,8 @@ class Publishing {
   const std::vector<std::span<const std::byte>>& Gather();
   void Sent(size_t bytes);
   bool HasUnsent() const;
+  // Something other than the log waits to be sent.
+  bool HasControl() const;
   uint64_t unsent_bytes() const { return connected_ ? log_.unsent_bytes() : 0; }
 
   // -- Frames from the broker. False: no such channel.
@@ -120,7 +131,6 @@ class Publishing {
     uint64_t offset = 0;  // of the next frame to look at
   };
 
-  void Trim();
   Channel* Find(ChannelNumber number);
   const Channel& Get(ChannelNumber number) const {
     return channels_[ToNumber(number)];

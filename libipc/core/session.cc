@@ -46,7 +46,10 @@ Session::Session(const Token& token, std::string name, size_t window_bytes)
     : token_(token),
       name_(std::move(name)),
       window_bytes_(window_bytes),
-      publishing_(window_bytes) {}
+      publishing_(window_bytes) {
+  // Until a broker says its own.
+  welcome_.message_bytes_max = kMessageBytesMaxDefault;
+}
 
 void Session::OnConnected() {
   wire::AppendControl(wire::Hello{.token = token_,

@@ -178,7 +178,8 @@ class Bus : public Contestant {
     broker.address = absl::StrCat(folder, "/bus.sock");
     ProcessOptions options;
     options.label = "ipc-broker";
-    options.argv = {IPC_BROKER_BINARY, "--socket", broker.address};
+    options.argv = {IPC_BROKER_BINARY, "--log-level", "warning", "--socket",
+                    broker.address};
     options.control_pipes = false;
     auto process = Process::Start(options);
     if (!process.ok()) return process.status();

@@ -170,6 +170,14 @@ absl::StatusOr<std::vector<Outcome>> RunAll(const Settings& settings) {
     return absl::InvalidArgumentError(
         absl::StrCat("bad regular expression: ", error.what()));
   }
+  if (outcomes.empty()) {
+    std::string names;
+    for (const Scenario& scenario : AllScenarios()) {
+      absl::StrAppend(&names, " ", scenario.name);
+    }
+    return absl::NotFoundError(
+        absl::StrCat("nothing matches; the scenarios are", names));
+  }
   return outcomes;
 }
 
