@@ -256,6 +256,7 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   const SubscriptionImpl* dispatching_ ABSL_GUARDED_BY(mu_) = nullptr;
   // The cork.
   MonotonicTime last_publish_ ABSL_GUARDED_BY(mu_);
+  uint64_t cork_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   MonotonicTime unsent_since_ ABSL_GUARDED_BY(mu_) = MonotonicTime::Never();
   MonotonicTime flush_at_ ABSL_GUARDED_BY(mu_) = MonotonicTime::Never();
   std::vector<std::span<std::byte>> parts_ ABSL_GUARDED_BY(mu_);

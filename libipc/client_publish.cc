@@ -24,6 +24,7 @@ namespace {
 // Publications closer together than this are a burst.
 constexpr absl::Duration kPause = absl::Microseconds(5);
 constexpr uint64_t kCorkBytes = 16 * 1024;
+constexpr uint64_t kCorkBytesMax = 64 * 1024;  // as a burst goes on
 constexpr absl::Duration kCorkTime = absl::Microseconds(50);
 // One caller sends at most so often for others before the loop takes over.
 constexpr int kSendsPerCall = 8;
@@ -175,8 +176,10 @@ void ClientImpl::AfterAppend(MonotonicTime now) {
   bool pause = now - last_publish_ >= kPause;
   last_publish_ = now;
   if (unsent_since_.IsNever()) unsent_since_ = now;
-  if (pause || session_.publishing().unsent_bytes() >= kCorkBytes ||
+  if (pause) cork_bytes_ = kCorkBytes;
+  if (pause || session_.publishing().unsent_bytes() >= cork_bytes_ ||
       now - unsent_since_ >= kCorkTime) {
+    if (!pause) cork_bytes_ = std::min(2 * cork_bytes_, kCorkBytesMax);
     Send();
     return;
   }
@@ -218,7 +221,8 @@ void ClientImpl::Send() {
     net::IoResult result = net::Send(fd, segments);
     mu_.Lock();
     if (result.state == net::IoState::kDone) publishing.Sent(result.bytes);
-    broken_ = result.state == net::IoState::kClosed;
+    // Disconnect may have set it meanwhile.
+    broken_ = broken_ || result.state == net::IoState::kClosed;
     full_ = !broken_ && result.bytes < bytes;
   }
   sending_ = false;

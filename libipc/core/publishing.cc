@@ -208,16 +208,15 @@ const std::vector<std::span<const std::byte>>& Publishing::Gather() {
   if (sending_sent_ == sending_.size()) {
     sending_.clear();
     sending_sent_ = 0;
-    if (!control_.empty() || !joins_.empty() || !jobs_.empty()) {
-      std::span<const std::byte> cut = log_.CutFrame();
-      if (!cut.empty()) segments_.push_back(cut);
-      cut_bytes_ = cut.size();
-      SendJoined();
-      if (control_.empty()) ContinueJobs();
-      sending_.swap(control_);
-    }
+    SendJoined();
+    if (control_.empty()) ContinueJobs();
+    sending_.swap(control_);
   }
   if (sending_sent_ < sending_.size()) {
+    // Until all of it is sent: the socket may take it in several parts, too.
+    std::span<const std::byte> cut = log_.CutFrame();
+    if (!cut.empty()) segments_.push_back(cut);
+    cut_bytes_ = cut.size();
     segments_.push_back(
         std::as_bytes(std::span(sending_)).subspan(sending_sent_));
   }

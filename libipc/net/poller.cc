@@ -7,19 +7,18 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
+#include <sys/timerfd.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libipc/base/check.h"
-#include "libipc/net/system.h"
 
 namespace ipc::net {
 namespace {
 
 constexpr size_t kEventsPerWait = 64;
+constexpr uint64_t kTimerKey = ~uint64_t{0};
 
 uint32_t EpollMask(Interest interest) {
   switch (interest) {
@@ -43,10 +42,20 @@ absl::StatusOr<Poller> Poller::Make() {
     return absl::ResourceExhaustedError(
         absl::StrCat("cannot make an epoll: ", strerror(errno)));
   }
-  return Poller(std::move(fd));
+  Fd timer(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (!timer.valid()) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("cannot make a timerfd: ", strerror(errno)));
+  }
+  int timer_fd = timer.get();
+  Poller poller(std::move(fd), std::move(timer));
+  absl::Status added = poller.Add(timer_fd, kTimerKey, Interest::kRead);
+  if (!added.ok()) return added;
+  return poller;
 }
 
-Poller::Poller(Fd fd) : fd_(std::move(fd)), raw_(kEventsPerWait) {}
+Poller::Poller(Fd fd, Fd timer)
+    : fd_(std::move(fd)), timer_(std::move(timer)), raw_(kEventsPerWait) {}
 Poller::Poller(Poller&&) noexcept = default;
 Poller& Poller::operator=(Poller&&) noexcept = default;
 Poller::~Poller() = default;
@@ -69,24 +78,29 @@ void Poller::Remove(int fd) {
   IPC_CHECK(epoll_ctl(fd_.get(), EPOLL_CTL_DEL, fd, nullptr) == 0);
 }
 
-std::span<const PollEvent> Poller::Wait(MonotonicTime deadline) {
-  timespec timeout{};
-  timespec* timeout_or_null = nullptr;
+void Poller::SetTimer(MonotonicTime deadline) {
+  timer_at_ = deadline;
+  itimerspec setting{};  // all zero: not set, and no longer readable
   if (!deadline.IsNever()) {
-    int64_t rest = std::max<int64_t>(
-        0, deadline == MonotonicTime()
-               ? 0
-               : deadline.nanoseconds() - Now().nanoseconds());
-    timeout.tv_sec = rest / 1'000'000'000;
-    timeout.tv_nsec = rest % 1'000'000'000;
-    timeout_or_null = &timeout;
+    setting.it_value.tv_sec = deadline.nanoseconds() / 1'000'000'000;
+    setting.it_value.tv_nsec = deadline.nanoseconds() % 1'000'000'000;
   }
-  int count =
-      epoll_pwait2(fd_.get(), raw_.data(), static_cast<int>(raw_.size()),
-                   timeout_or_null, nullptr);
+  IPC_CHECK(timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting,
+                            nullptr) == 0);
+}
+
+std::span<const PollEvent> Poller::Wait(MonotonicTime deadline) {
+  bool waits = deadline != MonotonicTime();
+  if (waits && deadline < timer_at_) SetTimer(deadline);
+  int count = epoll_wait(fd_.get(), raw_.data(), static_cast<int>(raw_.size()),
+                         waits ? -1 : 0);
   events_.clear();
   for (int i = 0; i < count; ++i) {
     const epoll_event& raw = raw_[static_cast<size_t>(i)];
+    if (raw.data.u64 == kTimerKey) {
+      SetTimer(MonotonicTime::Never());
+      continue;
+    }
     events_.push_back(
         {.key = raw.data.u64,
          .readable = (raw.events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0,

@@ -2,6 +2,10 @@
 //
 // epoll, level-triggered. Each descriptor is added with a key that comes back
 // with its events.
+//
+// Deadlines are kept by one timerfd that is set only when a deadline comes
+// before the one it is set for: a timeout for each wait would program the
+// timer each time, which costs a virtual machine more than the wait itself.
 
 #ifndef IPC_LIBIPC_NET_POLLER_H_
 #define IPC_LIBIPC_NET_POLLER_H_
@@ -40,16 +44,21 @@ class Poller {
   void Modify(int fd, uint64_t key, Interest interest);
   void Remove(int fd);
 
-  // Waits for events until `deadline`; 0 events when it passes or a signal
-  // came. Valid until the next call.
+  // Waits for events until `deadline`; returns none when it passes, when a
+  // signal came, or now and then for no reason. MonotonicTime() does not wait.
+  // Valid until the next call.
   std::span<const PollEvent> Wait(MonotonicTime deadline);
 
   // Is readable when Wait has something to return.
   int fd() const { return fd_.get(); }
 
  private:
-  explicit Poller(Fd fd);
+  Poller(Fd fd, Fd timer);
+  void SetTimer(MonotonicTime deadline);
+
   Fd fd_;
+  Fd timer_;
+  MonotonicTime timer_at_ = MonotonicTime::Never();  // not set
   std::vector<epoll_event> raw_;
   std::vector<PollEvent> events_;
 };
