@@ -57,7 +57,8 @@ absl::StatusOr<std::shared_ptr<SubscriptionImpl>> ClientImpl::Subscribe(
   Post([this, subscription] { AddSubscription(subscription); });
   if (options.confirm_timeout <= absl::ZeroDuration()) return subscription;
 
-  auto answered = [](SubscriptionImpl* waiting) {
+  auto answered = [](SubscriptionImpl* waiting)
+                      ABSL_EXCLUSIVE_LOCKS_REQUIRED(waiting->mu) {
     return waiting->answered || waiting->ended;
   };
   absl::Status status = absl::DeadlineExceededError(
@@ -336,7 +337,8 @@ absl::StatusOr<Message> ClientImpl::Next(
   for (;;) {
     absl::StatusOr<Message> message = TakeNext(subscription);
     if (message.ok() || !absl::IsUnavailable(message.status())) return message;
-    auto ready = [](SubscriptionImpl* waiting) {
+    auto ready = [](SubscriptionImpl* waiting)
+                     ABSL_EXCLUSIVE_LOCKS_REQUIRED(waiting->mu) {
       return !waiting->queue.empty() || waiting->ended || !waiting->status.ok();
     };
     if (!WaitOn(subscription.get(), +ready, deadline)) {

@@ -78,6 +78,7 @@ std::string OutcomeJson(const Outcome& outcome) {
 std::string FormatJson(const Machine& machine, const Settings& settings,
                        const std::vector<Outcome>& outcomes) {
   std::vector<std::string> results;
+  results.reserve(outcomes.size());
   for (const Outcome& outcome : outcomes) {
     results.push_back(OutcomeJson(outcome));
   }
