@@ -165,7 +165,11 @@ absl::Time Client::NextDeadline() const {
   return absl::Now() + (deadline - net::Now());
 }
 
-absl::Status Client::Process() { return impl_->Process(); }
+absl::Status Client::Process() {
+  // A handler may destroy this object.
+  std::shared_ptr<ClientImpl> impl = impl_;
+  return impl->Process();
+}
 
 void Client::TellBadPayload(ClientImpl* impl, const Message& message) {
   impl->TellBadPayload(message);

@@ -66,6 +66,9 @@ class SubscriptionImpl {
   Mutex mu;
   std::deque<Waiting> queue ABSL_GUARDED_BY(mu);
   uint64_t queue_bytes ABSL_GUARDED_BY(mu) = 0;
+  // There is a gap in `queue` that on_event is yet to be told of: until then
+  // nothing is taken.
+  bool untold ABSL_GUARDED_BY(mu) = false;
   // Taken by Next and not yet told to the loop.
   std::vector<Waiting> consumed ABSL_GUARDED_BY(mu);
   bool answered ABSL_GUARDED_BY(mu) = false;
@@ -187,7 +190,7 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   void TryConnect() ABSL_LOCKS_EXCLUDED(mu_);
   void ScheduleConnect();
   void Disconnect(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
-  void Receive() ABSL_LOCKS_EXCLUDED(mu_);
+  bool Receive() ABSL_LOCKS_EXCLUDED(mu_);
   void HandleFrames() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status HandleFrame(const wire::Frame& frame);
   absl::Status HandleControl(const wire::Frame& frame) ABSL_LOCKS_EXCLUDED(mu_);
@@ -220,8 +223,7 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   // Waits until `ready`, called with the subscription's mutex held.
   bool WaitOn(SubscriptionImpl* subscription, bool (*ready)(SubscriptionImpl*),
               MonotonicTime deadline);
-  void Enqueue(SubscriptionImpl* subscription,
-               SubscriptionImpl::Waiting waiting);
+  void Enqueue(SubscriptionImpl::Waiting waiting, std::unique_ptr<Event> gap);
   void CollectConsumed(SubscriptionImpl* subscription);
   std::unique_ptr<Event> GapBefore(const core::Delivery& delivery,
                                    const SubscriptionImpl& subscription);
@@ -282,6 +284,7 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   std::shared_ptr<SubscriptionImpl> dispatched_;  // as dispatching_
   std::deque<Deferred> deferred_;
   std::deque<Event> events_;
+  std::vector<std::shared_ptr<SubscriptionImpl>> untold_;  // gaps in events_
   uint64_t received_ = 0;
   uint64_t missing_ = 0;
 

@@ -23,6 +23,8 @@ constexpr absl::Duration kBackoffMin = absl::Milliseconds(1);
 constexpr absl::Duration kBackoffMax = absl::Seconds(1);
 // A goodbye is worth this much waiting for a full socket.
 constexpr absl::Duration kGoodbyeTime = absl::Milliseconds(200);
+// As much as the kernel may hold of a connection that was closed.
+constexpr int kLastReadsMax = 128;
 
 }  // namespace
 
@@ -63,7 +65,6 @@ MonotonicTime ClientImpl::LoopDeadline() const {
 void ClientImpl::Turn(MonotonicTime deadline) {
   {
     MutexLock lock(&mu_);
-    acknowledge_at_ = session_.receiving().acknowledge_at();
     deadline = std::min(deadline, LoopDeadline());
   }
   if (handling_) turned_ = true;
@@ -74,6 +75,7 @@ void ClientImpl::Turn(MonotonicTime deadline) {
   for (const net::PollEvent& event : events) OnPollEvent(event);
   RunCommands();
   OnTime();
+  SendAcksIfDue();  // also while a handler waits for room
   if (handling_) return;
   HandleFrames();  // what a handler that turned the loop has left
   RunDeferred();
@@ -114,7 +116,15 @@ void ClientImpl::RunCommands() {
     broken = broken_;
   }
   for (const Command& command : commands) command();
-  if (broken) Disconnect(absl::UnavailableError("the connection broke"));
+  if (!broken) return;
+  // The broker's last words may still be there to be read.
+  for (int i = 0; i < kLastReadsMax && Receive(); ++i) {
+  }
+  {
+    MutexLock lock(&mu_);
+    if (!broken_) return;  // they were, and it is disconnected
+  }
+  Disconnect(absl::UnavailableError("the connection broke"));
 }
 
 void ClientImpl::OnTime() {
@@ -195,11 +205,12 @@ void ClientImpl::FailReplies(const absl::Status& status) {
   replies_.clear();
 }
 
-void ClientImpl::Receive() {
+// Whether something came.
+bool ClientImpl::Receive() {
   int fd;
   {
     MutexLock lock(&mu_);
-    if (!socket_.valid()) return;
+    if (!socket_.valid()) return false;
     fd = socket_.get();  // only the loop closes it
   }
   if (handed_out_) {
@@ -210,16 +221,20 @@ void ClientImpl::Receive() {
   if (result.state == net::IoState::kDone) {
     inbound_.Filled(result.bytes);
     HandleFrames();
-  } else if (result.state == net::IoState::kClosed) {
+    return true;
+  }
+  if (result.state == net::IoState::kClosed) {
     Disconnect(absl::UnavailableError(result.error.empty()
                                           ? "the broker closed the connection"
                                           : result.error));
   }
+  return false;
 }
 
 void ClientImpl::HandleFrames() {
   wire::Frame frame;
-  while (inbound_.Next(&frame)) {
+  // A handler may have ended the client.
+  while (!stopping_ && inbound_.Next(&frame)) {
     if (!handling_ && !deferred_.empty()) RunDeferred();
     absl::Status status = HandleFrame(frame);
     if (!status.ok()) {
@@ -273,15 +288,24 @@ absl::Status ClientImpl::HandleControl(const wire::Frame& frame) {
   if (frame.header.kind == wire::FrameKind::kAck && waiting_for_room_ > 0) {
     publishing.Trim();
   }
-  if (status.ok() && publishing.HasControl()) Send();
+  // An answer to OPEN lets go what was published before it.
+  const bool opens = frame.header.kind == wire::FrameKind::kOpened ||
+                     frame.header.kind == wire::FrameKind::kResult;
+  if (status.ok() &&
+      (publishing.HasControl() || (opens && publishing.HasUnsent()))) {
+    Send();
+  }
   return status;
 }
 
 void ClientImpl::SendAcksIfDue() {
-  if (session_.receiving().acknowledge_at() > now_) return;
+  core::Receiving& receiving = session_.receiving();
   MutexLock lock(&mu_);
-  session_.receiving().AppendAcks(session_.publishing().control());
-  Send();
+  if (receiving.acknowledge_at() <= now_) {
+    receiving.AppendAcks(session_.publishing().control());
+    Send();
+  }
+  acknowledge_at_ = receiving.acknowledge_at();
 }
 
 void ClientImpl::EndLoop() {
@@ -290,10 +314,13 @@ void ClientImpl::EndLoop() {
   for (auto& [id, subscription] : subscriptions_) {
     MutexLock lock(&subscription->mu);
     subscription->ended = true;
+    subscription->untold = false;
   }
   subscriptions_.clear();
+  untold_.clear();
   deferred_.clear();
-  SetDispatching(nullptr);
+  // The handler that ends the client is not over yet.
+  if (!handling_) SetDispatching(nullptr);
   current_ = nullptr;
   MutexLock lock(&mu_);
   commands_.clear();

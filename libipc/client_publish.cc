@@ -93,7 +93,7 @@ absl::Status ClientImpl::CheckPublish(uint32_t channel,
   return session_.publishing().Refusal(ChannelNumber{channel});
 }
 
-// `write` gets the parts of the payload's place.
+// `write` gets the parts of the payload's place; a small one has one.
 template <typename Write>
 absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
                                 Write write, absl::Duration timeout) {
@@ -114,6 +114,11 @@ absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
           "the window of ", options_.window_bytes,
           " bytes is full: subscribers have yet to consume what it holds"));
     }
+    // From before Send, which lets acknowledgements in: they make room only
+    // while somebody waits for it.
+    // What was acknowledged while Send let go of the mutex.
+    publishing.Trim();
+    ++waiting_for_room_;
     Send();
     auto has_room = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
       return publishing.HasRoom(payload_bytes) || stopping_;
@@ -121,7 +126,6 @@ absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
     absl::Duration rest = timeout == absl::InfiniteDuration()
                               ? timeout
                               : timeout - (net::Now() - now);
-    ++waiting_for_room_;
     bool room = Await(has_room, DeadlineAfter(rest));
     --waiting_for_room_;
     if (!room) {
@@ -190,11 +194,12 @@ void ClientImpl::AfterAppend(MonotonicTime now) {
 }
 
 void ClientImpl::FlushTail(MonotonicTime now) {
-  if (unsent_since_.IsNever()) {
+  if (unsent_since_.IsNever() && !session_.publishing().HasUnsent()) {
     // The callers send by themselves; look again while the burst goes on.
     flush_at_ = now - last_publish_ < kCorkTime ? now + 4 * kCorkTime
                                                 : MonotonicTime::Never();
-  } else if (now - unsent_since_ >= kCorkTime) {
+  } else if (unsent_since_.IsNever() || now - unsent_since_ >= kCorkTime) {
+    // Also what Send has left to us: a resend has no publisher to continue it.
     flush_at_ = MonotonicTime::Never();
     Send();
   } else {

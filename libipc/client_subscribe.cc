@@ -59,8 +59,8 @@ absl::StatusOr<std::shared_ptr<SubscriptionImpl>> ClientImpl::Subscribe(
 
   auto answered = [](SubscriptionImpl* waiting)
                       ABSL_EXCLUSIVE_LOCKS_REQUIRED(waiting->mu) {
-    return waiting->answered || waiting->ended;
-  };
+                        return waiting->answered || waiting->ended;
+                      };
   absl::Status status = absl::DeadlineExceededError(
       absl::StrCat("subscription not confirmed within ",
                    absl::FormatDuration(options.confirm_timeout)));
@@ -159,15 +159,15 @@ void ClientImpl::Deliver(const wire::Frame& frame) {
   ++received_;
   core::Stream* stream = delivery->stream;
   std::unique_ptr<Event> gap = GapBefore(*delivery, *current_);
-  if (handling_ || current_->handler == nullptr || !deferred_.empty())
-      [[unlikely]] {
+  // Being told of the gap may turn the loop, as a handler may.
+  if (handling_ || current_->handler == nullptr || !deferred_.empty() ||
+      gap != nullptr) [[unlikely]] {
     Message message = Message(SourceOf(stream), delivery->sequence,
                               delivery->time_ns, delivery->payload)
                           .Clone();
     SetAside(std::move(message), receiving.last_stream(), std::move(gap));
     return;
   }
-  if (gap != nullptr) Tell(*gap);
   if (stream != current_stream_.get()) {
     current_stream_ = receiving.last_stream();
     current_message_ = Message(SourceOf(stream), 0, 0, {});
@@ -198,8 +198,7 @@ void ClientImpl::SetAside(Message message, std::shared_ptr<core::Stream> stream,
         {current_, std::move(message), std::move(stream), std::move(gap)});
     return;
   }
-  if (gap != nullptr) events_.push_back(*gap);
-  Enqueue(current_.get(), {std::move(message), std::move(stream)});
+  Enqueue({std::move(message), std::move(stream)}, std::move(gap));
 }
 
 void ClientImpl::Consume(SubscriptionImpl* subscription,
@@ -222,7 +221,9 @@ void ClientImpl::SetDispatching(
 
 // Returns whether the handler has turned the loop.
 bool ClientImpl::Run(SubscriptionImpl* subscription, const Message& message) {
-  if (subscription->closed.load(std::memory_order_acquire)) return false;
+  if (stopping_ || subscription->closed.load(std::memory_order_acquire)) {
+    return false;
+  }
   handling_ = true;
   handed_out_ = true;
   turned_ = false;
@@ -244,10 +245,15 @@ void ClientImpl::RunDeferred() {
   }
 }
 
-void ClientImpl::Enqueue(SubscriptionImpl* subscription,
-                         SubscriptionImpl::Waiting waiting) {
+// For the current subscription. A gap is told at the end of the turn, and what
+// lies behind it is not taken before.
+void ClientImpl::Enqueue(SubscriptionImpl::Waiting waiting,
+                         std::unique_ptr<Event> gap) {
+  SubscriptionImpl* subscription = current_.get();
   const auto* best_effort =
       std::get_if<BestEffort>(&subscription->options.policy);
+  bool untold = gap != nullptr;
+  if (untold) events_.push_back(*gap);
   MutexLock lock(&subscription->mu);
   subscription->queue_bytes +=
       waiting.message.payload().size() + kFrameHeaderBytes;
@@ -256,11 +262,16 @@ void ClientImpl::Enqueue(SubscriptionImpl* subscription,
          (subscription->queue.size() > best_effort->depth ||
           subscription->queue_bytes > best_effort->bytes) &&
          subscription->queue.size() > 1) {
+    untold = true;
     TellDropped(*subscription, subscription->queue.front().message);
     subscription->queue_bytes -=
         subscription->queue.front().message.payload().size() +
         kFrameHeaderBytes;
     subscription->queue.pop_front();
+  }
+  if (untold && !subscription->untold) {
+    subscription->untold = true;
+    untold_.push_back(current_);
   }
 }
 
@@ -298,7 +309,7 @@ void ClientImpl::CollectConsumed(SubscriptionImpl* subscription) {
 }
 
 void ClientImpl::Tell(const Event& event) {
-  if (options_.on_event == nullptr) return;
+  if (options_.on_event == nullptr || stopping_) return;
   handling_ = true;
   options_.on_event(event);
   handling_ = false;
@@ -309,6 +320,10 @@ void ClientImpl::TellQueued() {
     Event event = std::move(events_.front());
     events_.pop_front();
     Tell(event);
+  }
+  for (const auto& subscription : std::exchange(untold_, {})) {
+    MutexLock lock(&subscription->mu);
+    subscription->untold = false;
   }
 }
 
@@ -339,9 +354,18 @@ absl::StatusOr<Message> ClientImpl::Next(
     if (message.ok() || !absl::IsUnavailable(message.status())) return message;
     auto ready = [](SubscriptionImpl* waiting)
                      ABSL_EXCLUSIVE_LOCKS_REQUIRED(waiting->mu) {
-      return !waiting->queue.empty() || waiting->ended || !waiting->status.ok();
-    };
-    if (!WaitOn(subscription.get(), +ready, deadline)) {
+                       return (!waiting->queue.empty() && !waiting->untold) ||
+                              waiting->ended || !waiting->status.ok();
+                     };
+    // In a handler, gaps are told when it has returned.
+    auto ready_in_handler = [](SubscriptionImpl* waiting)
+                                ABSL_EXCLUSIVE_LOCKS_REQUIRED(waiting->mu) {
+                                  return !waiting->queue.empty() ||
+                                         waiting->ended ||
+                                         !waiting->status.ok();
+                                };
+    if (!WaitOn(subscription.get(), OnLoopThread() ? +ready_in_handler : +ready,
+                deadline)) {
       return absl::DeadlineExceededError(
           absl::StrCat("no message on ", subscription->pattern, " within ",
                        absl::FormatDuration(timeout)));
@@ -356,7 +380,8 @@ absl::StatusOr<Message> ClientImpl::TakeNext(
   Message message;
   {
     MutexLock lock(&subscription->mu);
-    if (subscription->queue.empty()) {
+    if (subscription->queue.empty() ||
+        (subscription->untold && !OnLoopThread())) {
       if (subscription->ended) {
         return absl::FailedPreconditionError("the client is gone");
       }

@@ -5,13 +5,14 @@
 #include "broker/core/acknowledgement.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 #include <vector>
 
 namespace ipc::broker {
 
 void Acknowledgement::OnRouted(Channel* channel) {
-  if (channel->reliable_readings != 0) return;
+  if (channel->reliable_readings != 0 && !channel->readers_ahead) return;
   Session* publisher = channel->publisher;
   bool much = publisher->routed_bytes >=
               publisher->window_bytes / kAcknowledgeShareOfWindow;
@@ -23,7 +24,8 @@ void Acknowledgement::OnConsumed(Reading* reading, uint64_t sequence) {
   // A subscriber cannot be done with what was never sent.
   sequence = std::min(sequence, channel->next_sequence - 1);
   if (sequence <= reading->consumed) return;
-  bool was_lowest = reading->consumed <= channel->acknowledged;
+  // One above: what was under way when the reader came is not its.
+  bool was_lowest = reading->consumed <= channel->acknowledged + 1;
   reading->consumed = sequence;
   if (was_lowest) List(channel, Urgency::kNow);
 }
@@ -46,16 +48,17 @@ void Acknowledgement::Flush() {
   }
 }
 
-uint64_t Acknowledgement::Floor(const Channel& channel) const {
-  if (channel.held && state_.now < state_.hold) return channel.acknowledged;
-  uint64_t floor = channel.next_sequence - 1;
-  if (channel.reliable_readings == 0) return floor;
-  for (const Reading* reading : channel.readings) {
+uint64_t Acknowledgement::Floor(Channel* channel) {
+  uint64_t routed = channel->next_sequence - 1;
+  uint64_t consumed = std::numeric_limits<uint64_t>::max();
+  for (const Reading* reading : channel->readings) {
     if (reading->link->subscription->reliable) {
-      floor = std::min(floor, reading->consumed);
+      consumed = std::min(consumed, reading->consumed);
     }
   }
-  return floor;
+  channel->readers_ahead = consumed > routed;
+  if (channel->held && state_.now < state_.hold) return channel->acknowledged;
+  return std::min(routed, consumed);
 }
 
 void Acknowledgement::List(Channel* channel, Urgency urgency) {
@@ -80,7 +83,7 @@ void Acknowledgement::Tell(Session* session) {
   session->routed_bytes = 0;
   for (Channel* channel : std::exchange(session->unacknowledged, {})) {
     channel->acknowledge = false;
-    uint64_t floor = Floor(*channel);
+    uint64_t floor = Floor(channel);
     if (floor <= channel->acknowledged) continue;
     channel->acknowledged = floor;
     state_.SendHeader(session->connection, {.kind = wire::FrameKind::kAck,

@@ -34,7 +34,7 @@ class Acknowledgement {
 
  private:
   enum class Urgency { kNow, kSoon };
-  uint64_t Floor(const Channel& channel) const;
+  uint64_t Floor(Channel* channel);
   void List(Channel* channel, Urgency urgency);
   void Tell(Session* session);
 

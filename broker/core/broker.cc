@@ -4,6 +4,7 @@
 
 #include "broker/core/broker.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -32,8 +33,11 @@ Broker::Broker(const BrokerOptions& options, MonotonicTime now)
   state_.instance = options.instance;
   state_.version = options.version;
   state_.message_bytes_max = options.message_bytes_max;
+  state_.reliable_queue_bytes_max =
+      std::max<uint64_t>(options.reliable_queue_bytes_max, kDataFrameBytesMax);
   state_.now = now;
   state_.started = now;
+  state_.succeeds = options.restarted;
   state_.hold = now + (options.restarted ? kRecoveryGrace : kStartHold);
   state_.timers.Add({.due = state_.hold, .kind = TimerKind::kHold});
 }
@@ -334,9 +338,7 @@ void Broker::OnTimer(const Timer& timer) {
       sessions_.OnAwaitedTimer(session, SubscriptionId{timer.detail});
       break;
     case TimerKind::kJoin:
-      if (Link* link = links_.Find(session, ReaderId{timer.detail})) {
-        links_.OnJoined(link);
-      }
+      links_.OnJoinTimer(session, SubscriptionId{timer.detail});
       break;
     case TimerKind::kAcknowledge:
       acknowledgement_.OnTimer(session);

@@ -39,6 +39,9 @@ struct BrokerOptions {
   uint64_t message_bytes_max = kMessageBytesMaxDefault;
   // A broker died here before: its clients are on their way back.
   bool restarted = false;
+  // What may wait for one reliable subscription before it is caught up from
+  // the publishers' logs instead. At least one frame is.
+  uint64_t reliable_queue_bytes_max = kReliableQueueBytesMax;
 };
 
 class Broker {

@@ -44,6 +44,7 @@ Link* Links::LinkOf(Session* publisher, Subscription* subscription) {
   made->subscription = subscription;
   link = made.get();
   publisher->links.emplace(id, std::move(made));
+  if (subscription->request != 0) MarkUnheard(link);
   return link;
 }
 
@@ -60,14 +61,17 @@ void Links::Attach(Channel* channel, Subscription* subscription,
   auto position =
       subscription->positions.find({channel->publisher->key, channel->number});
   if (subscription->reliable) {
+    bool may_resume =
+        !IsReady(*subscription) || state_.now < subscription->resumed_until;
     bool claims = true;
     if (position != subscription->positions.end()) {
       from = std::max(position->second + 1, handed_back.value_or(0));
-    } else if (handed_back.has_value()) {
+    } else if (handed_back.has_value() && may_resume) {
       from = *handed_back;
-    } else if (state_.now < subscription->resumed_until) {
-      from = channel->acknowledged + 1;
+    } else if (subscription->from_earlier_broker && may_resume) {
+      from = channel->unclaimed_from;
     } else {
+      // It is new, or has been told that this publisher was gone.
       claims = false;
     }
     link->catch_up |= claims && link->state != Link::State::kLive;
@@ -126,17 +130,23 @@ void Links::OnReaderReady(Subscription* subscription) {
 // lacks nothing it has sent before can go live without a mark in the stream.
 void Links::StartFresh(Link* link) {
   bool lacks = false;
+  bool told = true;
   for (auto& [topic, reading] : link->readings) {
     if (!link->catch_up) {
-      reading->consumed = EntryOf(*reading->channel) - 1;
+      reading->resend_from = EntryOf(*reading->channel);
+      reading->consumed = reading->resend_from - 1;
       acknowledgement_.OnReadersChanged(reading->channel);
     }
     lacks |= reading->resend_from < reading->channel->next_sequence;
+    told &= reading->told;
   }
-  if (!IsReady(*link->subscription) || (link->catch_up && lacks)) {
-    Start(link);
-  } else {
+  const Subscription& subscription = *link->subscription;
+  if (!IsReady(subscription)) {
+    link->catch_up = subscription.reliable;
+  } else if (!subscription.reliable || (!lacks && told && !link->unheard)) {
     GoLive(link);
+  } else {
+    Start(link);
   }
 }
 
@@ -144,7 +154,8 @@ void Links::Start(Link* link) {
   if (!IsReady(*link->publisher) || !IsReady(*link->subscription)) return;
   if (!link->subscription->reliable) {
     GoLive(link);
-  } else if (link->catch_up) {
+  } else if (link->catch_up || !link->unheard) {
+    link->catch_up = true;
     SendResend(link);
   } else {
     SendJoin(link);
@@ -158,11 +169,6 @@ void Links::SendJoin(Link* link) {
     join.channels.push_back(reading->channel->number);
   }
   state_.SendControl(link->publisher->connection, join);
-  ++link->subscription->pending_joins;
-  state_.timers.Add({.due = state_.now + kJoinTimeout,
-                     .kind = TimerKind::kJoin,
-                     .subject = ToNumber(link->publisher->number),
-                     .detail = ToNumber(link->id)});
 }
 
 void Links::SendResend(Link* link) {
@@ -184,12 +190,71 @@ void Links::OnJoined(Link* link) {
     reading->consumed = EntryOf(*reading->channel) - 1;
     acknowledgement_.OnReadersChanged(reading->channel);
   }
-  ResolveJoin(link);
+  Heard(link);
   GoLive(link);
+}
+
+void Links::AwaitPublishers(Subscription* subscription, uint64_t request,
+                            bool resumed) {
+  subscription->request = request;
+  subscription->confirm_from = subscription->confirm_until = state_.now;
+  if (!subscription->reliable || resumed) return;
+  // Publishers that are on their way back do not know of it, either.
+  if (state_.succeeds) {
+    subscription->confirm_from =
+        std::max(state_.now, state_.started + kJoinTimeout);
+  }
+  subscription->confirm_until = state_.now + kJoinTimeout;
+  for (auto& [number, link] : subscription->links) MarkUnheard(link);
+  Timer timer{.due = subscription->confirm_until,
+              .kind = TimerKind::kJoin,
+              .subject = ToNumber(subscription->session->number),
+              .detail = ToNumber(subscription->id)};
+  state_.timers.Add(timer);
+  timer.due = subscription->confirm_from;
+  if (timer.due > state_.now) state_.timers.Add(timer);
+}
+
+void Links::MarkUnheard(Link* link) {
+  if (link->unheard || !link->subscription->reliable) return;
+  link->unheard = true;
+  ++link->subscription->unheard_links;
+}
+
+void Links::Heard(Link* link) {
+  if (!link->unheard) return;
+  link->unheard = false;
+  --link->subscription->unheard_links;
+  ConfirmIfHeard(link->subscription);
+}
+
+void Links::ConfirmIfHeard(Subscription* subscription) {
+  if (subscription->request == 0 || subscription->unheard_links != 0 ||
+      state_.now < subscription->confirm_from) {
+    return;
+  }
+  state_.SendControl(subscription->session->connection, wire::Result{},
+                     std::exchange(subscription->request, 0));
+}
+
+void Links::OnJoinTimer(Session* session, SubscriptionId id) {
+  auto found = session->subscriptions.find(id);
+  if (found == session->subscriptions.end() || found->second->request == 0) {
+    return;
+  }
+  Subscription* subscription = found->second.get();
+  if (state_.now >= subscription->confirm_until) {
+    for (auto& [number, link] : subscription->links) {
+      OnJoined(link);
+      Heard(link);
+    }
+  }
+  ConfirmIfHeard(subscription);
 }
 
 void Links::OnResendEnd(Link* link) {
   link->resend_under_way = false;
+  Heard(link);
   if (link->state == Link::State::kCatchingUp) {
     GoLive(link);
   } else if (link->state == Link::State::kWaiting) {
@@ -250,14 +315,15 @@ void Links::FallBehindAgain(Link* link) {
 
 void Links::OnPublisherAway(Session* publisher) {
   for (auto& [id, link] : publisher->links) {
-    if (link->state == Link::State::kLive ||
-        link->state == Link::State::kJoining) {
-      for (auto& [topic, reading] : link->readings) {
-        reading->resend_from = reading->channel->next_sequence;
-      }
+    bool live = link->state == Link::State::kLive;
+    for (auto& [topic, reading] : link->readings) {
+      if (live) reading->resend_from = reading->channel->next_sequence;
+      reading->told = false;
     }
     link->resend_under_way = false;
-    link->catch_up = link->subscription->reliable;
+    // A reader that was still joining begins where the publisher does when it
+    // is back: it is not entitled to what was on its way here.
+    if (live) link->catch_up = link->subscription->reliable;
     Wait(link.get());
   }
 }
@@ -267,25 +333,20 @@ void Links::OnReaderAway(Subscription* subscription) {
     for (auto& [topic, reading] : link->readings) {
       reading->resend_from = reading->consumed + 1;
     }
-    link->catch_up = subscription->reliable;
+    // A reader that has not joined yet joins anew, for the reason above.
+    bool joined = link->state != Link::State::kWaiting &&
+                  link->state != Link::State::kJoining;
+    if (joined) link->catch_up = subscription->reliable;
+    link->unheard = false;
     Wait(link);
   }
+  subscription->unheard_links = 0;
   std::erase(state_.behind, subscription);
 }
 
 void Links::Wait(Link* link) {
-  ResolveJoin(link);
   LeaveRoutes(link);
   link->state = Link::State::kWaiting;
-}
-
-// Answers the subscription when the last publisher knows of it.
-void Links::ResolveJoin(Link* link) {
-  if (link->state != Link::State::kJoining) return;
-  Subscription* subscription = link->subscription;
-  if (--subscription->pending_joins != 0 || subscription->request == 0) return;
-  state_.SendControl(subscription->session->connection, wire::Result{},
-                     std::exchange(subscription->request, 0));
 }
 
 void Links::DetachChannel(Channel* channel) {
@@ -303,6 +364,7 @@ void Links::Drop(Reading* reading) {
 
 void Links::DetachSubscription(Subscription* subscription) {
   std::erase(state_.behind, subscription);
+  subscription->confirm_from = state_.now;  // its request gets its answer
   std::vector<Link*> links;
   for (auto& [number, link] : subscription->links) links.push_back(link);
   for (Link* link : links) {
@@ -315,6 +377,7 @@ void Links::DetachSubscription(Subscription* subscription) {
     }
     Destroy(link);
   }
+  ConfirmIfHeard(subscription);
 }
 
 void Links::RemoveReading(Reading* reading) {
@@ -327,7 +390,7 @@ void Links::RemoveReading(Reading* reading) {
 }
 
 void Links::Destroy(Link* link) {
-  ResolveJoin(link);
+  Heard(link);
   link->subscription->links.erase(link->publisher->number);
   link->publisher->links.erase(link->id);
 }
@@ -339,12 +402,16 @@ wire::Reader Links::ReaderOf(const Link& link) const {
           .from = 0};
 }
 
-std::vector<wire::Reader> Links::ReadersOf(const Channel& channel) const {
+std::vector<wire::Reader> Links::TellReadersOf(Channel* channel) const {
   std::vector<wire::Reader> readers;
-  for (const Reading* reading : channel.readings) {
+  for (Reading* reading : channel->readings) {
     if (!reading->link->subscription->reliable) continue;
-    readers.push_back(ReaderOf(*reading->link));
-    readers.back().from = reading->consumed + 1;
+    const Link& link = *reading->link;
+    bool begins_here = link.state == Link::State::kWaiting && !link.catch_up;
+    readers.push_back(ReaderOf(link));
+    readers.back().from =
+        begins_here ? EntryOf(*channel) : reading->consumed + 1;
+    reading->told = true;
   }
   return readers;
 }

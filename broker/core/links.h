@@ -15,6 +15,10 @@
 //                      └──────────────── RESEND ─────────────┘
 //
 // Losing either side's connection leads back to kWaiting.
+//
+// A new subscription is confirmed when every publisher that it matches has
+// answered, so has it among its readers: if this broker dies, the next one
+// hears of the subscription from them before it acknowledges anything.
 
 #ifndef IPC_BROKER_CORE_LINKS_H_
 #define IPC_BROKER_CORE_LINKS_H_
@@ -50,6 +54,12 @@ class Links {
   void OnPublisherReady(Session* publisher);
   // The subscription was made, or made again.
   void OnReaderReady(Subscription* subscription);
+  // Confirms the subscription by `request` as soon as that is right.
+  void AwaitPublishers(Subscription* subscription, uint64_t request,
+                       bool resumed);
+  void ConfirmIfHeard(Subscription* subscription);
+  // A time at which it may have to be confirmed.
+  void OnJoinTimer(Session* session, SubscriptionId id);
   void OnJoined(Link* link);
   void OnResendEnd(Link* link);
   // Catches up what fell behind and has room now. At the end of every turn.
@@ -68,7 +78,7 @@ class Links {
   void DetachSubscription(Subscription* subscription);
 
   // The reliable readers of `channel`, as its publisher shall know them.
-  std::vector<wire::Reader> ReadersOf(const Channel& channel) const;
+  std::vector<wire::Reader> TellReadersOf(Channel* channel) const;
   // Subscriptions of any kind, also those whose client is awaited.
   static uint32_t MatchesOf(const Channel& channel);
   // Tells the publishers of all that `subscription` reads.
@@ -84,7 +94,8 @@ class Links {
   void Enter(Reading* reading);
   void LeaveRoutes(Link* link);
   void Wait(Link* link);
-  void ResolveJoin(Link* link);
+  void MarkUnheard(Link* link);
+  void Heard(Link* link);
   void Announce(const Reading& reading);
   void TellMatches(const Channel& channel);
   void Drop(Reading* reading);

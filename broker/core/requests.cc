@@ -35,19 +35,19 @@ absl::Status Requests::OnOpen(Session* session, const wire::Open& open,
   for (Subscription* subscription : state_.patterns.Find(open.topic)) {
     links_.Attach(channel, subscription, std::nullopt);
   }
-  if (!session->reopening) {
-    // A first channel for these readers; nothing was sent on it before.
-    links_.OnPublisherReady(session);
-  }
   acknowledgement_.OnReadersChanged(channel);
   state_.SendControl(
       session->connection,
       wire::Opened{.channel = channel->number,
-                   .readers = links_.ReadersOf(*channel),
+                   .readers = links_.TellReadersOf(channel),
                    .subscriptions = Links::MatchesOf(*channel),
                    .send_schema = !open.schema_hash.empty() &&
                                   !state_.schemas.Has(open.schema_hash)},
       request);
+  if (!session->reopening) {
+    // A first channel for these readers; nothing was sent on it before.
+    links_.OnPublisherReady(session);
+  }
   return absl::OkStatus();
 }
 
@@ -110,6 +110,8 @@ Channel* Requests::MakeChannel(Session* session, const wire::Open& open) {
   channel->type_name = open.type_name;
   channel->schema_hash = open.schema_hash;
   channel->next_sequence = open.next_sequence;
+  channel->unclaimed_from =
+      open.readers_known ? open.next_sequence : open.first_sequence;
   channel->acknowledged = open.first_sequence - 1;
   channel->held = !open.readers_known;
   topic->channels.push_back(channel.get());
@@ -127,6 +129,11 @@ void Requests::TakeReaders(Channel* channel, const wire::Open& open) {
     Session* session = sessions_.Await(reader.session);
     if (session == nullptr ||
         session->subscriptions.size() >= kSubscriptionsPerSessionMax) {
+      continue;
+    }
+    // It has been back and has said what it still has.
+    if (session->connection != nullptr && !session->reopening &&
+        !session->subscriptions.contains(reader.subscription)) {
       continue;
     }
     Subscription* subscription =
@@ -174,6 +181,7 @@ absl::Status Requests::OnSubscribe(Session* session,
   Subscription* subscription =
       sessions_.AwaitSubscription(session, subscribe.subscription);
   if (subscription->pattern.empty()) {
+    subscription->from_earlier_broker = subscribe.resume;
     subscription->pattern = subscribe.pattern;
     state_.patterns.Add(subscription->pattern, subscription);
     links_.DropUnmatched(subscription);
@@ -181,7 +189,8 @@ absl::Status Requests::OnSubscribe(Session* session,
   subscription->stale = false;
   subscription->reliable = reliable;
   subscription->depth = subscribe.depth;
-  subscription->bytes = reliable ? kReliableQueueBytesMax : subscribe.bytes;
+  subscription->bytes =
+      reliable ? state_.reliable_queue_bytes_max : subscribe.bytes;
   subscription->positions.clear();
   for (const wire::Position& position : subscribe.positions) {
     subscription->positions[{position.session, position.channel}] =
@@ -194,15 +203,12 @@ absl::Status Requests::OnSubscribe(Session* session,
                        .subject = ToNumber(session->number),
                        .detail = ToNumber(subscription->id)});
   }
-  subscription->request = request;
   links_.ApplyPositions(subscription);
   AttachMatching(subscription);
+  links_.AwaitPublishers(subscription, request, subscribe.resume);
   links_.OnReaderReady(subscription);
   links_.TellMatchesOf(*subscription);
-  if (subscription->pending_joins == 0) {
-    subscription->request = 0;
-    state_.SendControl(session->connection, wire::Result{}, request);
-  }
+  links_.ConfirmIfHeard(subscription);
   return absl::OkStatus();
 }
 
@@ -233,6 +239,8 @@ void Requests::AttachMatching(Subscription* subscription) {
   // does stand together.
   std::string_view prefix =
       std::string_view(pattern).substr(0, pattern.find('*'));
+  // "a/**" matches "a", too.
+  if (prefix.ends_with('/')) prefix.remove_suffix(1);
   for (auto topic = state_.topics.lower_bound(std::string(prefix));
        topic != state_.topics.end() && topic->first.starts_with(prefix);
        ++topic) {

@@ -185,8 +185,11 @@ void Routing::OnResent(Session* session, Frame* frame) {
   auto reading = link->readings.find(channel.topic->id);
   if (reading == link->readings.end()) return;
   Subscription* subscription = link->subscription;
-  if (subscription->lane.queue.bytes() + frame->bytes.size() >
-      subscription->bytes) {
+  // Only between publications: one that were cut would be sent again from its
+  // beginning, and with a queue smaller than it, forever.
+  if (frame->header.fragment == 0 &&
+      subscription->lane.queue.bytes() + frame->bytes.size() >
+          subscription->bytes) {
     links_.FallBehindAgain(link);
     return;
   }

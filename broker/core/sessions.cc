@@ -51,6 +51,7 @@ void Sessions::OnHello(Connection* connection, const wire::Hello& hello) {
   if (!hello.previous_instance.IsZero() &&
       hello.previous_instance != state_.instance) {
     // Others are on their way back from that broker, too.
+    state_.succeeds = true;
     state_.hold = std::max(state_.hold, state_.started + kRecoveryGrace);
     state_.timers.Add({.due = state_.hold, .kind = TimerKind::kHold});
   }
@@ -68,7 +69,10 @@ void Sessions::OnResumed(Session* session) {
   }
   std::vector<Subscription*> stale;
   for (auto& [id, subscription] : session->subscriptions) {
-    if (subscription->stale) stale.push_back(subscription.get());
+    // Without a pattern: a publisher has told of it, but it is no more.
+    if (subscription->stale || subscription->pattern.empty()) {
+      stale.push_back(subscription.get());
+    }
   }
   for (Subscription* subscription : stale) RemoveSubscription(subscription);
   links_.OnPublisherReady(session);
@@ -177,7 +181,7 @@ Subscription* Sessions::AwaitSubscription(Session* session, SubscriptionId id) {
   subscription->created = ++state_.last_created;
   subscription->session = session;
   subscription->lane.id = id;
-  subscription->bytes = kReliableQueueBytesMax;
+  subscription->bytes = state_.reliable_queue_bytes_max;
   state_.timers.Add({.due = state_.now + kRecoveryGrace,
                      .kind = TimerKind::kAwaited,
                      .subject = ToNumber(session->number),

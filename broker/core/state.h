@@ -91,6 +91,12 @@ struct Channel {
   bool acknowledge = false;   // listed in Session::unacknowledged
   bool held = false;          // opened with no readers known; see State::hold
   bool stale = false;         // not opened again since the publisher's return
+  // All readers came behind what is routed now, so that routing moves the
+  // floor.
+  bool readers_ahead = false;
+  // What a reader may claim that its publisher has not told of: if it knows
+  // all its readers, what no broker was sent before; else all it holds.
+  uint64_t unclaimed_from = 1;
   std::vector<struct Reading*> readings;
   uint32_t reliable_readings = 0;
 
@@ -104,6 +110,7 @@ struct Reading {
   Channel* channel = nullptr;
   uint64_t consumed = 0;     // last sequence that the subscriber is done with
   uint64_t resend_from = 0;  // first sequence that it may lack while not live
+  bool told = false;         // to the publisher, on its present connection
 };
 
 // All readings between one publisher's session and one subscription.
@@ -122,6 +129,8 @@ struct Link {
   State state = State::kWaiting;
   bool catch_up = false;  // may lack something; needs RESEND before it is live
   bool resend_under_way = false;
+  // The subscription is not confirmed before the publisher has answered.
+  bool unheard = false;
   absl::btree_map<TopicId, std::unique_ptr<Reading>> readings;
 };
 
@@ -137,14 +146,18 @@ struct Subscription {
   absl::btree_map<SessionNumber, Link*> links;  // by publisher
 
   // While it waits to be confirmed.
-  uint32_t pending_joins = 0;
-  uint64_t request = 0;  // 0: answered
-  bool stale = false;    // not made again since the subscriber's return
+  uint64_t request = 0;         // 0: answered
+  uint32_t unheard_links = 0;   // publishers that may not know of it yet
+  MonotonicTime confirm_from;   // not before ...
+  MonotonicTime confirm_until;  // ... and without the publishers' word then
+  bool stale = false;           // not made again since the subscriber's return
 
   // What it had consumed on an earlier connection, until claimed or gone.
   absl::btree_map<std::pair<SessionKey, ChannelNumber>, uint64_t> positions;
-  // So long it may claim what it has no position for.
+  // So long it may claim what it has no position for, if it was confirmed by
+  // an earlier broker.
   MonotonicTime resumed_until;
+  bool from_earlier_broker = false;
 
   uint64_t dropped = 0;
 };
@@ -198,10 +211,12 @@ struct State {
   Token instance;
   std::string version;
   uint64_t message_bytes_max = kMessageBytesMaxDefault;
+  uint64_t reliable_queue_bytes_max = kReliableQueueBytesMax;
   MonotonicTime now;
   // Until then nothing that a held channel sends is acknowledged.
   MonotonicTime hold;
   MonotonicTime started;
+  bool succeeds = false;  // there was a broker before: clients may come back
 
   absl::flat_hash_map<ConnectionId, std::unique_ptr<Connection>> connections;
   size_t handshakes = 0;

@@ -18,7 +18,7 @@ enum class TimerKind : uint8_t {
   kHandshake,    // subject: connection
   kGrace,        // subject: session
   kAwaited,      // subject: session, detail: subscription
-  kJoin,         // subject: publisher's session, detail: reader
+  kJoin,         // subject: session, detail: subscription
   kAcknowledge,  // subject: session
   kHold,         // subject: none
 };

@@ -13,21 +13,26 @@ bool Mutex::Await(absl::FunctionRef<bool()> ready, MonotonicTime deadline) {
   WakeReady();  // this releases the mutex, too
   Waiter waiter{.ready = ready, .woken = {}, .wake = false};
   waiters_.push_back(&waiter);
-  {
-    std::unique_lock<std::mutex> lock(mutex_, std::adopt_lock);
-    auto woken = [&waiter] { return waiter.wake; };
+  std::unique_lock<std::mutex> lock(mutex_, std::adopt_lock);
+  auto woken = [&waiter] { return waiter.wake; };
+  bool done = false;
+  bool in_time = true;
+  while (!done && in_time) {
+    waiter.wake = false;
     if (deadline.IsNever()) {
       waiter.woken.wait(lock, woken);
     } else {
       // libstdc++'s steady clock is CLOCK_MONOTONIC.
       std::chrono::steady_clock::time_point until{
           std::chrono::nanoseconds(deadline.nanoseconds())};
-      waiter.woken.wait_until(lock, until, woken);
+      in_time = waiter.woken.wait_until(lock, until, woken);
     }
-    lock.release();  // the caller holds it
+    // Another waiter may have been quicker to take what was there.
+    done = ready();
   }
+  lock.release();  // the caller holds it
   std::erase(waiters_, &waiter);
-  return ready();
+  return done;
 }
 
 void Mutex::WakeReady() {

@@ -5,6 +5,7 @@
 #include "libipc/core/log.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "libipc/base/check.h"
 
@@ -62,22 +63,25 @@ bool Log::TryAppendFragments(wire::FrameHeader header, size_t payload_bytes,
 
 void Log::Provide(size_t capacity) {
   IPC_CHECK(empty());
-  ring_ = std::make_unique_for_overwrite<std::byte[]>(capacity);
+  size_t ring_bytes = std::bit_ceil(capacity);
+  ring_ = std::make_unique_for_overwrite<std::byte[]>(ring_bytes);
+  mask_ = ring_bytes - 1;
   capacity_ = capacity;
   Reset();
 }
 
 // Makes `tail_` a place where a frame fits in one piece.
 bool Log::Reserve(size_t frame_bytes) {
-  uint64_t place = tail_ % capacity_;
-  if (place + frame_bytes <= capacity_) {
-    return tail_ + frame_bytes - head_ <= capacity_;
+  uint64_t place = tail_ & mask_;
+  uint64_t start = tail_;
+  if (place + frame_bytes > mask_ + 1) start += mask_ + 1 - place;
+  if (start + frame_bytes - head_ > capacity_) return false;
+  // A lap ends without a hole, too, when a frame fills it exactly.
+  if ((start & mask_) == 0 && start != 0) {
+    lap_end_ = tail_;
+    next_lap_ = start;
+    tail_ = start;
   }
-  uint64_t lap = tail_ + (capacity_ - place);
-  if (lap + frame_bytes - head_ > capacity_) return false;
-  lap_end_ = tail_;
-  next_lap_ = lap;
-  tail_ = lap;
   return true;
 }
 
@@ -86,7 +90,9 @@ void Log::MoveBoundary() {
   for (;;) {
     boundary_ = Normalize(boundary_);
     if (boundary_ >= sent_) return;
-    uint64_t next = boundary_ + HeaderAt(boundary_).size;
+    wire::FrameHeader header = HeaderAt(boundary_);
+    if (header.fragment == 0) publication_ = boundary_;
+    uint64_t next = boundary_ + header.size;
     if (next > sent_) return;
     boundary_ = next;
   }
@@ -125,6 +131,11 @@ void Log::Sent(size_t bytes) {
 
 void Log::OnDisconnected() {
   MoveBoundary();
+  // The next broker has none of the fragments before, and OPEN names the
+  // publication as the first that was not sent.
+  if (boundary_ < tail_ && HeaderAt(boundary_).fragment != 0) {
+    boundary_ = std::max(publication_, head_);
+  }
   sent_ = boundary_;
 }
 
@@ -153,7 +164,7 @@ void Log::Release(std::span<const uint64_t> acknowledged) {
 }
 
 void Log::Reset() {
-  head_ = tail_ = sent_ = boundary_ = 0;
+  head_ = tail_ = sent_ = boundary_ = publication_ = 0;
   lap_end_ = kNone;
 }
 

@@ -9,7 +9,7 @@
 //   ───────[ sent, kept ][ cut ][ to be sent   ]───────
 //
 // Offsets count bytes since the log was last empty and never wrap; an offset
-// modulo the capacity is its place. A frame lies in one piece: where it does
+// modulo the ring's size is its place. A frame lies in one piece: where it does
 // not fit before the end of the ring, it starts the next lap, and `lap_end_`
 // remembers where this lap ends.
 //
@@ -58,7 +58,8 @@ class Log {
   // Everything that may be sent next, in at most two pieces.
   void Unsent(uint64_t gate, std::vector<std::span<const std::byte>>* pieces);
   void Sent(size_t bytes);
-  // The connection is lost: a frame that was cut counts as not sent.
+  // The connection is lost: a publication that was cut counts as not sent,
+  // with all of its fragments.
   void OnDisconnected();
   // Leaves out the next frame, as if it were sent. Only at a boundary.
   void SkipFrame();
@@ -87,7 +88,7 @@ class Log {
   static constexpr uint64_t kNone = std::numeric_limits<uint64_t>::max();
 
   std::byte* At(uint64_t offset) const {
-    return ring_.get() + offset % capacity_;
+    return ring_.get() + (offset & mask_);
   }
   void Provide(size_t capacity);
   bool Reserve(size_t frame_bytes);
@@ -96,11 +97,13 @@ class Log {
 
   size_t window_bytes_;
   std::unique_ptr<std::byte[]> ring_;
-  size_t capacity_ = 0;
+  size_t capacity_ = 0;  // bytes that may be kept; the ring is a power of two
+  uint64_t mask_ = 0;
   uint64_t head_ = 0;
   uint64_t tail_ = 0;
   uint64_t sent_ = 0;
   uint64_t boundary_ = 0;     // start of a frame at or before sent_
+  uint64_t publication_ = 0;  // start of the publication that it belongs to
   uint64_t lap_end_ = kNone;  // end of the data in the lap of head_ ...
   uint64_t next_lap_ = 0;     // ... and where the next one begins
 };

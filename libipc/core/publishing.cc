@@ -153,8 +153,15 @@ void Publishing::OnConnected() {
     bool unacknowledged =
         acknowledged_[ToNumber(channel.number)] + 1 < channel.next_sequence;
     if (channel.number == ChannelNumber{0} ||
-        channel.state == ChannelState::kRefused ||
-        (channel.handles == 0 && !unacknowledged)) {
+        channel.state == ChannelState::kRefused) {
+      continue;
+    }
+    if (channel.handles == 0 && !unacknowledged) {
+      // Given up while nobody could be told; Open begins anew.
+      if (channel.state == ChannelState::kOpening) --unopened_;
+      channel.state = ChannelState::kClosed;
+      channel.readers.clear();
+      channel.readers_known = false;
       continue;
     }
     if (channel.state != ChannelState::kOpening) ++unopened_;
@@ -287,7 +294,7 @@ void Publishing::ContinueJobs() {
     Job& job = jobs_.front();
     job.offset = log_.Normalize(std::max(job.offset, log_.head()));
     if (job.offset < log_.SentFramesEnd()) {
-      ResendFrame(job.reader, job.offset);
+      ResendFrame(job);
       job.offset = log_.Next(job.offset);
       continue;
     }
@@ -298,16 +305,21 @@ void Publishing::ContinueJobs() {
   }
 }
 
-void Publishing::ResendFrame(ReaderId reader, uint64_t offset) {
-  wire::FrameHeader header = log_.HeaderAt(offset);
-  const Channel& channel = channels_[header.target];
-  auto entry = std::find_if(
-      channel.readers.begin(), channel.readers.end(),
-      [reader](const wire::Reader& known) { return known.reader == reader; });
-  if (entry == channel.readers.end() || header.sequence < entry->from) return;
+void Publishing::ResendFrame(const Job& job) {
+  wire::FrameHeader header = log_.HeaderAt(job.offset);
+  auto wanted =
+      std::lower_bound(job.channels.begin(), job.channels.end(), header.target,
+                       [](const wire::Resend::From& from, uint32_t number) {
+                         return ToNumber(from.channel) < number;
+                       });
+  if (wanted == job.channels.end() ||
+      ToNumber(wanted->channel) != header.target ||
+      header.sequence < wanted->sequence) {
+    return;
+  }
   header.flags = wire::kFlagResend;
-  header.session = ToNumber(reader);
-  std::span<const std::byte> frame = log_.FrameAt(offset);
+  header.session = ToNumber(job.reader);
+  std::span<const std::byte> frame = log_.FrameAt(job.offset);
   wire::AppendFrame(
       header,
       {reinterpret_cast<const char*>(frame.data()) + kFrameHeaderBytes,
@@ -319,6 +331,12 @@ void Publishing::ResendFrame(ReaderId reader, uint64_t offset) {
 Publishing::Channel* Publishing::Find(ChannelNumber number) {
   size_t index = ToNumber(number);
   return index == 0 || index >= channels_.size() ? nullptr : &channels_[index];
+}
+
+bool Publishing::HasReader(const Channel& channel, ReaderId reader) {
+  return std::any_of(
+      channel.readers.begin(), channel.readers.end(),
+      [reader](const wire::Reader& known) { return known.reader == reader; });
 }
 
 void Publishing::SetReader(Channel* channel, const wire::Reader& reader) {
@@ -336,7 +354,6 @@ bool Publishing::OnOpened(const wire::Opened& opened) {
   channel->state = ChannelState::kOpen;
   --unopened_;
   channel->readers = opened.readers;
-  channel->readers_known = true;
   channel->subscriptions = opened.subscriptions;
   if (opened.send_schema) {
     wire::AppendControl(
@@ -376,6 +393,9 @@ bool Publishing::OnAck(ChannelNumber number, uint64_t sequence) {
   if (channel == nullptr || sequence >= channel->next_sequence) return false;
   uint64_t& acknowledged = acknowledged_[ToNumber(number)];
   acknowledged = std::max(acknowledged, sequence);
+  // OPENED may have come from a broker whose own readers were still on their
+  // way back to it; such a broker acknowledges nothing.
+  channel->readers_known = true;
   CloseIfDone(channel);
   return true;
 }
@@ -392,17 +412,27 @@ void Publishing::OnLeave(ReaderId reader) {
   std::erase_if(joins_, [reader](const wire::Join& join) {
     return join.reader.reader == reader;
   });
+  for (Job& job : jobs_) {
+    if (job.reader == reader) job.channels.clear();
+  }
 }
 
+// What a reader wants again is less than what it is entitled to: what waits for
+// it in the broker is left out, and would be lost with the broker.
 void Publishing::OnResend(const wire::Resend& resend) {
+  Job job{resend.reader.reader, resend.channels, log_.head()};
   for (const wire::Resend::From& from : resend.channels) {
-    if (Channel* channel = Find(from.channel)) {
-      wire::Reader reader = resend.reader;
-      reader.from = from.sequence;
-      SetReader(channel, reader);
-    }
+    Channel* channel = Find(from.channel);
+    if (channel == nullptr || HasReader(*channel, job.reader)) continue;
+    wire::Reader reader = resend.reader;
+    reader.from = from.sequence;
+    SetReader(channel, reader);
   }
-  jobs_.push_back({resend.reader.reader, log_.head()});
+  std::sort(job.channels.begin(), job.channels.end(),
+            [](const wire::Resend::From& a, const wire::Resend::From& b) {
+              return a.channel < b.channel;
+            });
+  jobs_.push_back(std::move(job));
 }
 
 }  // namespace ipc::core

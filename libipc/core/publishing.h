@@ -128,7 +128,8 @@ class Publishing {
   // A reader that is being caught up.
   struct Job {
     ReaderId reader{};
-    uint64_t offset = 0;  // of the next frame to look at
+    std::vector<wire::Resend::From> channels;  // wanted, by number
+    uint64_t offset = 0;                       // of the next frame to look at
   };
 
   Channel* Find(ChannelNumber number);
@@ -138,13 +139,14 @@ class Publishing {
   void SendOpen(Channel* channel);
   void CloseIfDone(Channel* channel);
   uint64_t NextUnsent(ChannelNumber number);
+  static bool HasReader(const Channel& channel, ReaderId reader);
   void SetReader(Channel* channel, const wire::Reader& reader);
   // The offset of the first frame that must wait.
   uint64_t Gate();
   void SendJoined();
   void ContinueJobs();
-  // Appends the frame at `offset` for `reader`, if it is one of its readers'.
-  void ResendFrame(ReaderId reader, uint64_t offset);
+  // Appends the next frame of `job`, if it is wanted.
+  void ResendFrame(const Job& job);
 
   Log log_;
   std::deque<Channel> channels_ = std::deque<Channel>(1);  // by number, from 1

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How the broker ends, and that it does not end for want of descriptors.
+
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/integration/bus.h"
+#include "tests/integration/traffic.h"
+#include "tests/support/raw_peer.h"
+
+namespace ipc::test {
+namespace {
+
+using testing::HasSubstr;
+
+class BrokerStopTest : public BusTest {
+ protected:
+  // Exit code 0, soon, and no socket left.
+  void ExpectCleanEnd(int signal) {
+    const absl::Time start = absl::Now();
+    EXPECT_EQ(broker_.Terminate(signal), 0);
+    EXPECT_LT(absl::Now() - start, absl::Seconds(kSanitized ? 10 : 1));
+    struct stat status = {};
+    EXPECT_NE(lstat(broker_.socket_path().c_str(), &status), 0)
+        << "the socket is still there";
+  }
+  static void ExpectToldOfShutdown(const EventLog& log) {
+    ASSERT_TRUE(log.WaitFor(Event::Kind::kDisconnected));
+    const absl::Status status =
+        log.Of(Event::Kind::kDisconnected).front().status;
+    EXPECT_CODE(kUnavailable, status);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("shutdown"));
+  }
+  std::unique_ptr<Client> ConnectLogged(EventLog* log) {
+    ClientOptions options = Options("client");
+    options.on_event = log->Handler();
+    return Connect(options);
+  }
+};
+
+TEST_F(BrokerStopTest, SigtermEndsItCleanlyAndItsClientsHearOfIt) {
+  EventLog log;
+  auto client = ConnectLogged(&log);
+  ExpectCleanEnd(SIGTERM);
+  ExpectToldOfShutdown(log);
+}
+
+TEST_F(BrokerStopTest, SigintEndsItCleanlyAndItsClientsHearOfIt) {
+  EventLog log;
+  auto client = ConnectLogged(&log);
+  ExpectCleanEnd(SIGINT);
+  ExpectToldOfShutdown(log);
+}
+
+TEST_F(BrokerStopTest, AClientThatDoesNotReadDelaysItsEndOnlyBriefly) {
+  RawPeer deaf(broker_.socket_path());
+  ASSERT_TRUE(deaf.Greet("deaf"));
+  ASSERT_TRUE(
+      deaf.Send(Encode({.kind = kRawSubscribe,
+                        .sequence = 1,
+                        .payload = VarintField(1, 1) + BytesField(2, "**") +
+                                   VarintField(3, 1)})));
+  EventLog log;
+  auto client = ConnectLogged(&log);
+  ASSERT_OK_AND_ASSIGN(RawPublisher publisher, client->AdvertiseRaw("a/b"));
+  ASSERT_OK(publisher.WaitForSubscribers(1, kPatience));
+  const std::string payload(8192, 'x');
+  while (publisher.TryPublish(Bytes(payload)).ok()) {
+  }
+  ExpectCleanEnd(SIGTERM);
+  ExpectToldOfShutdown(log);
+}
+
+TEST_F(BrokerStopTest, BusyClientsHearOfItToo) {
+  EventLog log;
+  auto client = ConnectLogged(&log);
+  ASSERT_OK_AND_ASSIGN(auto subscription,
+                       client->SubscribeRaw(
+                           "load/**", [](const Message&) {}, Patient()));
+  TrafficSubscriber subscriber(broker_.socket_path(), "load/**", {});
+  TrafficPublisher publisher(
+      {.socket_path = broker_.socket_path(), .subscribers = 2});
+  publisher.Start();
+  ASSERT_TRUE(WaitUntil([&] { return subscriber.received() > 10'000; }));
+  ExpectCleanEnd(SIGTERM);
+  ExpectToldOfShutdown(log);
+  broker_.Start();
+  publisher.Finish();
+  EXPECT_EQ(subscriber.Finish(), "");
+}
+
+TEST_F(BrokerStopTest, ItGoesOnServingWithoutDescriptorsAndAcceptsAgainLater) {
+  EXPECT_EQ(broker_.Terminate(), 0);
+  constexpr rlim_t kDescriptorsMax = 64;
+  broker_.set_descriptors_max(kDescriptorsMax);
+  broker_.Start();
+  auto client = Connect("client");
+  Inbox inbox;
+  ASSERT_OK_AND_ASSIGN(auto subscription,
+                       client->SubscribeRaw("a/*", inbox.Handler(), Patient()));
+  ASSERT_OK_AND_ASSIGN(RawPublisher publisher, client->AdvertiseRaw("a/b"));
+
+  std::vector<RawPeer> flood;
+  for (rlim_t i = 0; i < 2 * kDescriptorsMax; ++i) {
+    flood.emplace_back(broker_.socket_path());
+  }
+  ASSERT_TRUE(
+      WaitUntil([&] { return broker_.Descriptors() == kDescriptorsMax; }));
+  for (int i = 0; i < 100; ++i) ASSERT_OK(publisher.Publish("served"));
+  EXPECT_OK(client->Flush(kPatience));
+  EXPECT_EQ(inbox.Get().size(), 100u);
+  EXPECT_OK(client->Ping(kPatience));
+
+  flood.clear();
+  auto late = Connect("late");
+  ASSERT_NE(late, nullptr);
+  EXPECT_OK(late->Ping(kPatience));
+  EXPECT_EQ(client->stats().connections, 1u);
+}
+
+}  // namespace
+}  // namespace ipc::test

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Promises 4 and 5: a subscriber that does not read (its process is stopped)
+// costs the others nothing but what the contract says, and the broker no more
+// memory than its limits; later it gets everything, or is told exactly what it
+// has missed.
+
+#include <signal.h>
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "gtest/gtest.h"
+#include "tests/integration/bus.h"
+#include "tests/integration/helper_process.h"
+#include "tests/integration/traffic.h"
+
+namespace ipc::test {
+namespace {
+
+class SlowSubscriberTest : public BusTest {
+ protected:
+  // Of the only client with this name.
+  ClientInfo InfoOf(Client* client, std::string_view name) {
+    absl::StatusOr<std::vector<ClientInfo>> clients =
+        client->ListClients(kPatience);
+    EXPECT_OK(clients);
+    if (!clients.ok()) return {};
+    for (const ClientInfo& info : *clients) {
+      if (info.name == name) return info;
+    }
+    ADD_FAILURE() << "no client " << name;
+    return {};
+  }
+};
+
+TEST_F(SlowSubscriberTest, AStoppedBestEffortReaderSlowsNobodyAndIsToldItsGap) {
+  constexpr uint64_t kMessagesWhileStopped = 200'000;
+  Process stopped = StartSubscriber(broker_.socket_path(), "load/**", "1000");
+  TrafficSubscriber reliable(broker_.socket_path(), "load/**", {});
+  TrafficPublisher publisher({.socket_path = broker_.socket_path(),
+                              .topics = 1,
+                              .subscribers = 2,
+                              .bytes_min = 200,
+                              .bytes_max = 200});
+  auto observer = Connect("observer");
+  publisher.Start();
+  ASSERT_EQ(stopped.ReadLine(), "first");
+  stopped.Pause();
+  const uint64_t goal = publisher.published() + kMessagesWhileStopped;
+  ASSERT_TRUE(WaitUntil([&] { return reliable.received() >= goal; }));
+  stopped.Continue();
+  publisher.Finish();
+
+  EXPECT_EQ(reliable.Finish(), "");
+  EXPECT_EQ(reliable.received(), publisher.published());
+  const SubscriberReport report = ReadReport(&stopped);
+  EXPECT_EQ(report.complaint, "");
+  EXPECT_GT(report.missing, 0u);
+  EXPECT_EQ(report.received + report.missing, publisher.published());
+}
+
+TEST_F(SlowSubscriberTest, AnOperatorSeesHowMuchASlowReaderHasMissed) {
+  constexpr uint64_t kMessages = 100'000;
+  Process stopped = StartSubscriber(broker_.socket_path(), "load/**", "10");
+  stopped.Pause();
+  auto client = Connect("writer");
+  ASSERT_OK_AND_ASSIGN(RawPublisher publisher, client->AdvertiseRaw("load/0"));
+  const std::string payload(1000, 'x');
+  for (uint64_t i = 0; i < kMessages; ++i) {
+    ASSERT_OK(publisher.Publish(payload));
+  }
+  ASSERT_OK(client->Flush(kPatience));
+  const ClientInfo info = InfoOf(client.get(), "bus_subscriber");
+  EXPECT_GT(info.dropped, 0u);
+  EXPECT_LE(info.dropped, kMessages);
+  EXPECT_GT(info.queued_bytes, 0u);
+  EXPECT_EQ(info.pid, stopped.pid());
+}
+
+TEST_F(SlowSubscriberTest, AStoppedReliableReaderHoldsOnlyItsOwnPublishers) {
+  Process stopped =
+      StartSubscriber(broker_.socket_path(), "slow/**", "reliable");
+  stopped.Pause();
+  ClientOptions options = Options("held");
+  options.window_bytes = size_t{128} << 10;
+  auto held = Connect(options);
+  ASSERT_OK_AND_ASSIGN(RawPublisher slow, held->AdvertiseRaw("slow/0"));
+  std::string payload;
+  Stamp stamp;
+  absl::Status status;
+  while (status.ok()) {
+    ++stamp.number;
+    MakePayload(stamp, 1000, &payload);
+    status = slow.TryPublish(Bytes(payload));
+  }
+  EXPECT_CODE(kResourceExhausted, status);
+
+  TrafficSubscriber subscriber(broker_.socket_path(), "load/**", {});
+  TrafficPublisher publisher(
+      {.socket_path = broker_.socket_path(), .count = 100'000});
+  publisher.Start();
+  EXPECT_EQ(subscriber.Finish(), "");
+  EXPECT_EQ(subscriber.received(), 100'000u);
+  EXPECT_CODE(kResourceExhausted, slow.TryPublish(Bytes(payload)));
+
+  stopped.Continue();
+  stamp.last = 1;
+  MakePayload(stamp, 1000, &payload);
+  EXPECT_OK(slow.Publish(payload));
+  EXPECT_OK(held->Flush(kPatience));
+  const SubscriberReport report = ReadReport(&stopped);
+  EXPECT_EQ(report.complaint, "");
+  EXPECT_EQ(report.received, stamp.number);
+  EXPECT_EQ(report.missing, 0u);
+}
+
+TEST_F(SlowSubscriberTest, TheBrokersMemoryIsBoundedWhateverAReaderOwes) {
+  // Together more than the broker keeps for one reliable subscription (32 MiB).
+  constexpr uint32_t kPublishers = 12;
+  constexpr size_t kWindowBytes = size_t{4} << 20;
+  constexpr size_t kPayloadBytes = 4096;
+  constexpr uint64_t kMessagesInWindow = kWindowBytes / (kPayloadBytes + 200);
+  constexpr uint64_t kMessages = 2 * kMessagesInWindow;
+  constexpr uint64_t kMemoryBytesMax = uint64_t{64} << 20;
+  Process stopped = StartSubscriber(broker_.socket_path(), "load/**",
+                                    "reliable", kPublishers);
+  stopped.Pause();
+  const uint64_t memory_before = broker_.MemoryBytes();
+  std::deque<TrafficPublisher> publishers;
+  for (uint32_t i = 0; i < kPublishers; ++i) {
+    publishers.emplace_back(PublisherPlan{.socket_path = broker_.socket_path(),
+                                          .number = i,
+                                          .topics = 1,
+                                          .window_bytes = kWindowBytes,
+                                          .bytes_min = kPayloadBytes,
+                                          .bytes_max = kPayloadBytes,
+                                          .count = kMessages});
+    publishers.back().Start();
+  }
+  auto observer = Connect("observer");
+  for (uint32_t i = 0; i < kPublishers; ++i) {
+    EXPECT_TRUE(WaitUntil([&] {
+      return InfoOf(observer.get(), absl::StrCat("publisher-", i))
+                 .messages_in >= kMessagesInWindow;
+    }));
+    EXPECT_LT(publishers[i].published(), kMessages) << "nothing holds it";
+  }
+  const uint64_t memory = broker_.MemoryBytes();
+  RecordProperty("memory_growth_bytes",
+                 static_cast<int>(memory - memory_before));
+  if (!kSanitized) {
+    EXPECT_LT(memory - memory_before, kMemoryBytesMax);
+  }
+
+  stopped.Continue();
+  for (TrafficPublisher& publisher : publishers) publisher.Finish();
+  const SubscriberReport report = ReadReport(&stopped);
+  EXPECT_EQ(report.complaint, "");
+  uint64_t published = 0;
+  for (const auto& publisher : publishers) published += publisher.published();
+  EXPECT_EQ(report.received, published);
+  EXPECT_EQ(report.missing, 0u);
+  if (!kSanitized) {
+    EXPECT_LT(broker_.MemoryBytes() - memory_before, kMemoryBytesMax);
+  }
+}
+
+TEST_F(SlowSubscriberTest, AReliableReaderThatDiesReleasesItsPublishersAtOnce) {
+  Process stopped =
+      StartSubscriber(broker_.socket_path(), "load/**", "reliable");
+  stopped.Pause();
+  auto client = Connect("writer");
+  ASSERT_OK_AND_ASSIGN(RawPublisher publisher, client->AdvertiseRaw("load/0"));
+  ASSERT_OK(publisher.Publish("never read"));
+  EXPECT_CODE(kDeadlineExceeded, client->Flush(absl::Milliseconds(50)));
+  const absl::Time killed = absl::Now();
+  stopped.Signal(SIGKILL);
+  EXPECT_OK(client->Flush(kPatience));
+  // Not after the time for which a lost connection is waited for.
+  EXPECT_LT(absl::Now() - killed, absl::Seconds(4));
+}
+
+}  // namespace
+}  // namespace ipc::test

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The dice.
+
+#include "tests/sim/chaos.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace ipc::sim {
+namespace {
+
+constexpr absl::Duration kQuiesceLimit = absl::Seconds(30);
+
+const std::vector<std::string>& Topics() {
+  static const auto& topics = *new std::vector<std::string>{
+      "a", "a/b", "a/c", "a/b/c", "x/y", "x/y/z", "z"};
+  return topics;
+}
+
+const std::vector<std::string>& Patterns() {
+  static const auto& patterns = *new std::vector<std::string>{
+      "a",   "a/b",  "a/c", "x/y",    "z",    "**",
+      "a/*", "a/**", "*/*", "x/**/z", "*/**", "**/c"};
+  return patterns;
+}
+
+// What kind of run it is.
+struct Plan {
+  explicit Plan(Random* random);
+
+  size_t clients = 3;
+  int steps = 2000;
+  size_t window_bytes = 128 * 1024;
+  std::vector<size_t> pipe_bytes;
+  uint64_t reliable_queue_bytes_max = kReliableQueueBytesMax;
+  // For each step.
+  double publish = 0.1;
+  double subscribe = 0.01;
+  double unsubscribe = 0.002;
+  double advertise = 0.01;
+  double release = 0.002;
+  double consume = 0.1;
+  double cut = 0;
+  double kill_broker = 0;
+  double kill_client = 0;
+  double stall = 0;
+  double pause = 0;
+  double sent_late = 0;
+  // Of its kind.
+  double large = 0.02;
+  double best_effort = 0.3;
+  double pull = 0.3;
+  double clean_stop = 0;  // of the broker, which leaves no sign of itself
+  bool late = false;      // absences may be longer than the recovery grace
+  uint64_t reconnect_ms = 100;
+  uint64_t stall_ms = 100;
+  uint64_t pause_ms = 60;
+};
+
+Plan::Plan(Random* random) {
+  auto sometimes = [random](double chance, double low, double high) {
+    if (!random->Chance(chance)) return 0.0;
+    return low + (high - low) * static_cast<double>(random->Below(1000)) / 1000;
+  };
+  clients = random->Between(2, 6);
+  steps = static_cast<int>(random->Between(300, 3000));
+  static constexpr size_t kWindows[] = {4096, 16 * 1024, 128 * 1024,
+                                        256 * 1024};
+  window_bytes = kWindows[random->Below(4)];
+  static constexpr size_t kPipes[] = {700, 4096, 32 * 1024, 256 * 1024};
+  for (uint64_t i = random->Between(1, 2); i > 0; --i) {
+    pipe_bytes.push_back(kPipes[random->Below(4)]);
+  }
+  if (random->Chance(0.6)) {
+    reliable_queue_bytes_max = random->Chance(0.5) ? 1 : 200 * 1024;
+  }
+  publish = 0.02 + sometimes(0.9, 0, 0.3);
+  subscribe = sometimes(0.9, 0.001, 0.02);
+  unsubscribe = sometimes(0.5, 0.0005, 0.01);
+  advertise = sometimes(0.7, 0.001, 0.02);
+  release = sometimes(0.5, 0.0005, 0.01);
+  consume = 0.01 + sometimes(0.7, 0, 0.2);
+  cut = sometimes(0.6, 0.0005, 0.01);
+  kill_broker = sometimes(0.7, 0.0005, 0.006);
+  kill_client = sometimes(0.4, 0.0003, 0.003);
+  stall = sometimes(0.4, 0.0005, 0.01);
+  pause = sometimes(0.4, 0.0005, 0.004);
+  sent_late = sometimes(0.4, 0.01, 0.2);
+  large = sometimes(0.6, 0.002, 0.1);
+  best_effort = sometimes(0.6, 0.1, 0.7);
+  pull = sometimes(0.7, 0.1, 1);
+  clean_stop = sometimes(0.3, 0.2, 1);
+  reconnect_ms = random->Chance(0.5) ? 20 : 600;
+  if (clean_stop > 0) {
+    reconnect_ms = 50;
+    stall_ms = 30;
+  }
+  if (random->Chance(0.1)) {
+    late = true;
+    reconnect_ms = 9000;
+    pause_ms = stall_ms = 3000;
+    pause *= 5;
+  } else if (random->Chance(0.1)) {
+    // Publishers that do not answer JOIN in time, but no other faults.
+    kill_broker = cut = 0;
+    pause_ms = stall_ms = 3000;
+    stall += 0.005;
+  }
+}
+
+class Chaos {
+ public:
+  explicit Chaos(const ChaosOptions& options)
+      : dice_(options.seed * 2 + 1),
+        plan_(&dice_),
+        world_({.seed = options.seed,
+                .pipe_bytes = plan_.pipe_bytes,
+                .reliable_queue_bytes_max = plan_.reliable_queue_bytes_max,
+                .keep_trace = options.keep_trace,
+                .print_trace = options.print_trace}) {
+    if (options.fault != nullptr) world_.Plant(options.fault);
+    if (plan_.late) world_.history().AllowLoss();
+  }
+
+  ChaosResult Run();
+
+ private:
+  bool Roll(double chance) { return dice_.Chance(chance); }
+  int AnyClient() {
+    std::vector<int> living = world_.Living();
+    return living.empty() ? -1 : dice_.Pick(living);
+  }
+  absl::Duration UpTo(uint64_t ms) {
+    return absl::Microseconds(dice_.Below(ms * 1000 + 1));
+  }
+
+  void Start();
+  void Step();
+  void StartClient();
+  void Move();
+  void LookAfterConnections();
+  void ActOfApplication(Client* client);
+  void Publish(Client* client);
+  void Subscribe(Client* client);
+  void Fault();
+  void EndBroker();
+
+  Random dice_;
+  Plan plan_;
+  World world_;
+  std::map<int, MonotonicTime> connect_at_;  // by process
+  MonotonicTime start_broker_at_ = MonotonicTime::Never();
+  MonotonicTime started_;
+  bool restarted_ = false;  // the next broker sees that there was one
+  uint64_t broker_deaths_ = 0;
+};
+
+ChaosResult Chaos::Run() {
+  Start();
+  for (int i = 0; i < plan_.steps && world_.history().ok(); ++i) Step();
+  if (!world_.broker_up()) world_.StartBroker(restarted_);
+  if (world_.history().ok()) world_.Quiesce(kQuiesceLimit);
+  const History& history = world_.history();
+  return {.hash = world_.hash(),
+          .failure = history.failure(),
+          .trace = world_.trace(),
+          .accepted = history.accepted(),
+          .handled = history.handled(),
+          .gaps = history.gaps(),
+          .untold = history.untold(),
+          .broker_deaths = broker_deaths_};
+}
+
+void Chaos::Start() {
+  restarted_ = Roll(0.7);
+  started_ = world_.now();
+  if (Roll(0.8)) world_.StartBroker(restarted_);
+  if (!world_.broker_up()) start_broker_at_ = world_.now() + UpTo(20);
+  for (size_t i = 0; i < plan_.clients; ++i) StartClient();
+}
+
+void Chaos::StartClient() {
+  int process = world_.AddClient(plan_.window_bytes);
+  Client& client = world_.client(process);
+  if (Roll(0.8)) client.Advertise(dice_.Pick(Topics()));
+  if (Roll(0.7)) Subscribe(&client);
+}
+
+void Chaos::Step() {
+  world_.Advance(absl::Nanoseconds(dice_.Below(100'000)));
+  LookAfterConnections();
+  for (int i = 0; i < 3; ++i) Move();
+  if (int process = AnyClient(); process >= 0) {
+    Client& client = world_.client(process);
+    switch (dice_.Below(3)) {
+      case 0:
+        client.FinishSend();
+        break;
+      case 1:
+        client.Send(Roll(plan_.sent_late));
+        break;
+      default:
+        client.OnTime(world_.now());
+    }
+    ActOfApplication(&client);
+    if (Roll(0.1)) world_.NoticeBreak(process);
+  }
+  Fault();
+}
+
+void Chaos::Move() {
+  std::vector<ConnectionId> links = world_.links();
+  if (links.empty()) return;
+  ConnectionId id = dice_.Pick(links);
+  uint64_t kind = dice_.Below(5);
+  size_t bytes =
+      Roll(0.6) ? 256 * 1024 : dice_.Between(1, Roll(0.5) ? 100 : 20'000);
+  if (kind < 2) {
+    world_.MoveUp(id, bytes);
+  } else if (kind < 4) {
+    world_.MoveDown(id, bytes);
+  } else {
+    world_.MoveOut(id);
+  }
+}
+
+void Chaos::LookAfterConnections() {
+  if (start_broker_at_ <= world_.now()) {
+    start_broker_at_ = MonotonicTime::Never();
+    world_.StartBroker(restarted_);
+    started_ = world_.now();
+    connect_at_.clear();
+  }
+  if (!world_.broker_up()) return;
+  for (int process : world_.Living()) {
+    if (world_.client(process).link() != nullptr) continue;
+    auto [at, added] = connect_at_.try_emplace(process);
+    if (added) at->second = world_.now() + UpTo(plan_.reconnect_ms);
+    if (at->second > world_.now()) continue;
+    connect_at_.erase(at);
+    world_.Connect(process);
+  }
+}
+
+void Chaos::ActOfApplication(Client* client) {
+  if (Roll(plan_.publish)) {
+    for (uint64_t i = dice_.Between(1, 10); i > 0; --i) Publish(client);
+  }
+  if (Roll(plan_.consume * 5)) {
+    for (uint64_t i = dice_.Between(1, 20); i > 0; --i) {
+      if (!client->ConsumeOne(world_.now())) break;
+    }
+  }
+  if (Roll(plan_.subscribe) && client->subscriptions().size() < 4) {
+    Subscribe(client);
+  }
+  std::vector<SubscriptionId> subscriptions = client->subscriptions();
+  if (Roll(plan_.unsubscribe) && !subscriptions.empty()) {
+    client->Unsubscribe(dice_.Pick(subscriptions));
+  }
+  const std::string& topic = dice_.Pick(Topics());
+  if (Roll(plan_.advertise) && client->advertised().size() < 3 &&
+      !client->advertises(topic)) {
+    client->Advertise(topic);
+  }
+  if (Roll(plan_.release) && client->advertises(topic)) client->Release(topic);
+}
+
+void Chaos::Publish(Client* client) {
+  if (client->advertised().empty()) return;
+  auto topic = client->advertised().begin();
+  std::advance(topic, dice_.Below(client->advertised().size()));
+  size_t bytes = dice_.Below(201);
+  if (Roll(plan_.large)) bytes = dice_.Below(300 * 1024);
+  client->Publish(topic->first, bytes, world_.now());
+}
+
+void Chaos::Subscribe(Client* client) {
+  SubscribeTo to{.pattern = dice_.Pick(Patterns())};
+  to.reliable = !Roll(plan_.best_effort);
+  to.depth = static_cast<uint32_t>(dice_.Between(1, Roll(0.7) ? 4 : 1000));
+  to.bytes = Roll(0.7) ? 1 << 20 : dice_.Between(1, 10'000);
+  to.pull = to.reliable && Roll(plan_.pull);
+  client->Subscribe(to);
+}
+
+void Chaos::Fault() {
+  if (Roll(plan_.kill_broker) && world_.broker_up()) EndBroker();
+  if (Roll(plan_.pause)) world_.Advance(UpTo(plan_.pause_ms));
+  int process = AnyClient();
+  if (process < 0) return;
+  if (Roll(plan_.cut)) world_.Cut(process);
+  if (Roll(plan_.stall)) {
+    world_.Stall(process, Roll(0.5) ? Direction::kUp : Direction::kDown,
+                 UpTo(plan_.stall_ms));
+  }
+  if (Roll(plan_.kill_client)) {
+    if (Roll(0.2)) {
+      world_.EndClient(process);
+    } else {
+      world_.KillClient(process, Roll(0.5));
+    }
+    StartClient();
+  }
+}
+
+void Chaos::EndBroker() {
+  // A broker without a sign of an earlier one must get the time in which it
+  // cannot know who is on the way back to it.
+  if (!restarted_ && world_.now() - started_ < kStartHold) return;
+  restarted_ = !Roll(plan_.clean_stop);
+  if (restarted_) {
+    world_.KillBroker();
+  } else {
+    world_.StopBroker();
+  }
+  ++broker_deaths_;
+  start_broker_at_ = world_.now() + UpTo(30);
+}
+
+}  // namespace
+
+ChaosResult RunChaos(const ChaosOptions& options) {
+  return Chaos(options).Run();
+}
+
+}  // namespace ipc::sim

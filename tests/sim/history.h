@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a run must not show, judged from outside: only from what applications
+// were told (accepted, confirmed, handed over) and from which bytes went
+// through which socket. Shares no code with the product.
+//
+//   order        a subscription sees a publisher's messages in the order in
+//                which they were accepted, over all topics
+//   no loss      a reliable subscription sees all that was accepted after its
+//                confirmation while both processes live
+//   no duplicate each message once
+//   gaps told    best effort: `first_missing` names each hole between two
+//                messages exactly; reliable: there are none
+//   entitlement  no subscription sees what was sent before it was made, but
+//                for bytes that were under way to the broker at that moment
+//   content      what is handed over is what was published, on its topic
+//
+// Time is a count of events here.
+
+#ifndef IPC_TESTS_SIM_HISTORY_H_
+#define IPC_TESTS_SIM_HISTORY_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libipc/base/ids.h"
+
+namespace ipc::sim {
+
+// Our own, so that a wrong match in the product shows.
+bool Matches(std::string_view pattern, std::string_view topic);
+
+// The payload that publication `sequence` of `topic` by `process` carries.
+void FillPayload(int process, std::string_view topic, uint64_t sequence,
+                 std::span<std::byte> payload);
+
+// One message as a handler sees it.
+struct Seen {
+  Token publisher;
+  std::string_view topic;
+  uint32_t channel = 0;
+  uint64_t sequence = 0;
+  uint64_t first_missing = 0;
+  std::span<const std::byte> payload;
+};
+
+class History {
+ public:
+  // Sessions may be away for longer than the grace: then what they sent or were
+  // owed may be lost. Order, duplicates and content stand.
+  void AllowLoss() { loss_allowed_ = true; }
+
+  // A client process starts; the result is its number.
+  int AddProcess(const Token& token);
+  void OnProcessDied(int process);
+
+  // -- Publishing
+
+  // The channel's next sequence.
+  uint64_t NextSequence(int process, uint32_t channel) const;
+  void OnAccepted(int process, uint32_t channel, std::string_view topic,
+                  size_t payload_bytes);
+  // The socket `connection` took, or gave to the broker, the last byte.
+  void OnSent(int process, uint64_t connection, uint32_t channel,
+              uint64_t sequence);
+  void OnReceived(int process, uint64_t connection, uint32_t channel,
+                  uint64_t sequence);
+
+  // -- Subscribing
+
+  int AddSubscription(int process, std::string_view pattern, bool reliable);
+  void OnConfirmed(int subscription);
+  void OnUnsubscribed(int subscription);
+  void OnHandled(int subscription, const Seen& seen);
+
+  // Nothing is under way any more: what is owed must have come.
+  void CheckEnd();
+
+  void Fail(std::string text);
+  bool ok() const { return failure_.empty(); }
+  // The first one.
+  const std::string& failure() const { return failure_; }
+
+  // -- How much a run has exercised
+
+  uint64_t accepted() const { return accepted_; }
+  uint64_t handled() const { return handled_; }
+  uint64_t gaps() const { return gaps_; }
+  // Best effort: what was dropped before the first message of a channel came,
+  // which nobody is told.
+  uint64_t untold() const { return untold_; }
+
+ private:
+  struct Publication {
+    uint32_t channel = 0;
+    uint64_t sequence = 0;
+    size_t bytes = 0;
+    uint64_t accepted_at = 0;
+    uint64_t sent_at = 0;  // 0: not yet
+    uint64_t sent_on = 0;
+    uint64_t received_at = 0;
+    uint64_t received_on = 0;
+  };
+  struct Process {
+    Token token;
+    bool alive = true;
+    std::vector<Publication> publications;
+    std::map<uint32_t, std::vector<size_t>> by_channel;  // by sequence - 1
+    std::map<uint32_t, std::string> topics;              // by channel
+  };
+  struct Progress {
+    size_t next = 0;                    // publications below are behind us
+    std::map<uint32_t, uint64_t> last;  // sequence, by channel
+  };
+  struct Subscription {
+    int process = 0;
+    std::string pattern;
+    bool reliable = true;
+    uint64_t made_at = 0;
+    uint64_t confirmed_at = 0;  // 0: not yet
+    bool ended = false;
+    std::map<int, Progress> progress;  // by publishing process
+  };
+
+  int FindProcess(const Token& token) const;
+  Publication* Find(int process, uint32_t channel, uint64_t sequence);
+  bool Owes(const Process& publisher, const Publication& publication,
+            const Subscription& subscription) const;
+  bool Entitled(const Publication& publication,
+                const Subscription& subscription) const;
+  void CheckOrder(const Subscription& subscription, int publisher, size_t index,
+                  const Progress& progress);
+  void CheckHole(const Subscription& subscription, int publisher,
+                 const Publication& publication, uint64_t first_missing,
+                 const Progress& progress);
+  std::string Name(int publisher, const Publication& publication) const;
+  std::string Name(const Subscription& subscription) const;
+
+  bool loss_allowed_ = false;
+  uint64_t now_ = 0;
+  std::vector<Process> processes_;
+  std::map<Token, int> by_token_;
+  std::vector<Subscription> subscriptions_;
+  std::string failure_;
+  uint64_t accepted_ = 0;
+  uint64_t handled_ = 0;
+  uint64_t gaps_ = 0;
+  uint64_t untold_ = 0;
+};
+
+}  // namespace ipc::sim
+
+#endif  // IPC_TESTS_SIM_HISTORY_H_

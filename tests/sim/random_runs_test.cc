@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Many random runs under every check of History.
+//
+//   IPC_SIM_SEEDS=20000 sim_tests   more runs than the usual 300
+//   IPC_SEED=17 sim_tests           this one run, every event printed
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_join.h"
+#include "gtest/gtest.h"
+#include "tests/sim/chaos.h"
+#include "tests/support/seed.h"
+
+namespace ipc::sim {
+namespace {
+
+constexpr uint64_t kSeeds = 300;
+constexpr uint64_t kSeedsOfDeterminism = 20;
+
+uint64_t SeedCount() {
+  uint64_t count = kSeeds;
+  const char* text = std::getenv("IPC_SIM_SEEDS");
+  if (text != nullptr && !absl::SimpleAtoi(text, &count)) {
+    std::fprintf(stderr, "IPC_SIM_SEEDS=%s is not a number\n", text);
+    std::exit(2);
+  }
+  return std::getenv("IPC_SEED") != nullptr ? 1 : count;
+}
+
+void Report(uint64_t seed) {
+  ChaosResult again = RunChaos({.seed = seed, .keep_trace = true, .fault = {}});
+  ADD_FAILURE() << "IPC_SEED=" << seed << ": " << again.failure
+                << "\nthe last events:\n"
+                << absl::StrJoin(again.trace, "\n");
+}
+
+TEST(RandomRunsTest, KeepTheDeliveryContract) {
+  const bool replay = std::getenv("IPC_SEED") != nullptr;
+  const uint64_t count = SeedCount();
+  ChaosResult sum;
+  int failures = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    const uint64_t seed = test::Seed() + i;
+    ChaosResult result = RunChaos({.seed = seed,
+                                   .keep_trace = replay,
+                                   .print_trace = replay,
+                                   .fault = {}});
+    sum.accepted += result.accepted;
+    sum.handled += result.handled;
+    sum.gaps += result.gaps;
+    sum.untold += result.untold;
+    sum.broker_deaths += result.broker_deaths;
+    if (result.failure.empty()) continue;
+    Report(seed);
+    if (++failures == 3) break;
+  }
+  std::fprintf(stderr,
+               "%llu accepted, %llu handled, %llu gaps told, %llu dropped "
+               "before the first, %llu broker deaths\n",
+               static_cast<unsigned long long>(sum.accepted),
+               static_cast<unsigned long long>(sum.handled),
+               static_cast<unsigned long long>(sum.gaps),
+               static_cast<unsigned long long>(sum.untold),
+               static_cast<unsigned long long>(sum.broker_deaths));
+}
+
+TEST(RandomRunsTest, TheSameSeedGivesTheSameRun) {
+  for (uint64_t i = 0; i < kSeedsOfDeterminism; ++i) {
+    const uint64_t seed = test::Seed() + i;
+    ChaosResult first = RunChaos({.seed = seed, .fault = {}});
+    ChaosResult second =
+        RunChaos({.seed = seed, .keep_trace = true, .fault = {}});
+    EXPECT_EQ(first.hash, second.hash) << "IPC_SEED=" << seed;
+  }
+}
+
+}  // namespace
+}  // namespace ipc::sim

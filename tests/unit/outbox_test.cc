@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What leaves an outbox, wherever the socket stops taking: whole frames, each
+// lane's in its order and behind the right SELECT, control frames in theirs,
+// and nothing of a read buffer that is gone. `Receiver` is the other end of the
+// socket; `OutboxTest` plays the turns of a broker.
+
+#include "broker/core/outbox.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "libipc/wire/frame.h"
+#include "tests/support/seed.h"
+#include "tests/unit/frames.h"
+
+namespace ipc::broker {
+namespace {
+
+using test::FrameOf;
+using testing::ElementsAre;
+using wire::FrameKind;
+
+// Takes bytes as they come, and sorts the frames in them by lane.
+class Receiver {
+ public:
+  void Take(std::string_view bytes) {
+    stream_ += bytes;
+    while (stream_.size() >= kFrameHeaderBytes) {
+      const wire::FrameHeader header = test::HeaderOf(stream_);
+      ASSERT_EQ(wire::CheckHeader(header, kControlFrameBytesMax),
+                wire::FrameFault::kNone);
+      if (stream_.size() < header.size) break;
+      TakeFrame(header, stream_.substr(0, header.size));
+      stream_.erase(0, header.size);
+    }
+  }
+
+  // A cut frame is still to come.
+  bool cut() const { return !stream_.empty(); }
+  const std::vector<std::string>& control() const { return control_; }
+  std::vector<std::string>& lane(uint32_t id) { return lanes_[id]; }
+  // All data and control frames as they came, as "lane:sequence" and "c".
+  const std::vector<std::string>& order() const { return order_; }
+  int selects() const { return selects_; }
+
+ private:
+  void TakeFrame(const wire::FrameHeader& header, std::string frame) {
+    if (header.kind == FrameKind::kSelect) {
+      EXPECT_NE(header.target, selected_) << "a SELECT for nothing";
+      selected_ = header.target;
+      ++selects_;
+    } else if (header.kind == FrameKind::kPong) {
+      control_.push_back(std::move(frame));
+      order_.push_back("c");
+    } else {
+      lanes_[selected_].push_back(std::move(frame));
+      order_.push_back(std::to_string(selected_) + ":" +
+                       std::to_string(header.sequence));
+    }
+  }
+
+  std::string stream_;
+  uint32_t selected_ = 0;
+  int selects_ = 0;
+  std::vector<std::string> control_;
+  std::map<uint32_t, std::vector<std::string>> lanes_;
+  std::vector<std::string> order_;
+};
+
+class OutboxTest : public testing::Test {
+ protected:
+  static constexpr uint32_t kLanes = 3;
+
+  OutboxTest() {
+    for (uint32_t i = 1; i <= kLanes; ++i) {
+      lanes_.push_back(std::make_unique<Lane>());
+      lanes_.back()->id = SubscriptionId{i};
+    }
+  }
+
+  Lane* lane(uint32_t id) { return lanes_[id - 1].get(); }
+
+  // -- A turn: frames are added, some bytes leave, the rest is settled.
+
+  // Reserves the read buffer, so that its bytes stay where they are.
+  void BeginTurn() { buffer_.reserve(1 << 20); }
+  // One frame, which lies in the buffer behind the one before.
+  void Run(uint32_t id, size_t payload_bytes = 3, uint16_t fragment = 0) {
+    const std::string frame = FrameOf(
+        {.kind = FrameKind::kDeliver,
+         .target = id,
+         .sequence = ++sequence_,
+         .fragment = fragment,
+         .last_fragment = fragment},
+        std::string(payload_bytes, static_cast<char>('a' + sequence_ % 26)));
+    ASSERT_LE(buffer_.size() + frame.size(), buffer_.capacity());
+    const size_t begin = buffer_.size();
+    buffer_ += frame;
+    expected_[id].push_back(frame);
+    outbox_.AddRun(lane(id), std::as_bytes(std::span(buffer_)).subspan(begin),
+                   fragment == 0 ? 1 : 0);
+  }
+  void Frame(uint32_t id) {
+    const wire::FrameHeader header{.kind = FrameKind::kGone,
+                                   .sequence = ++sequence_};
+    expected_[id].push_back(FrameOf(header));
+    outbox_.AddFrame(lane(id), header);
+  }
+  void Control() {
+    expected_control_.push_back(
+        FrameOf({.kind = FrameKind::kPong, .sequence = ++sequence_}));
+    outbox_.AddControl(expected_control_.back());
+  }
+  // The socket takes `bytes`, at most `piece` at a time.
+  size_t Send(size_t bytes, size_t piece = SIZE_MAX) {
+    size_t sent = 0;
+    while (sent < bytes && !outbox_.empty()) {
+      std::string taken;
+      for (std::span<const std::byte> segment : outbox_.Gather()) {
+        EXPECT_FALSE(segment.empty());
+        taken.append(reinterpret_cast<const char*>(segment.data()),
+                     segment.size());
+      }
+      taken.resize(std::min({taken.size(), bytes - sent, piece}));
+      outbox_.Sent(taken.size());
+      receiver_.Take(taken);
+      sent += taken.size();
+    }
+    return sent;
+  }
+  // Nothing borrowed may remain: the buffer is overwritten and freed.
+  void EndTurn() {
+    outbox_.Settle();
+    std::fill(buffer_.begin(), buffer_.end(), '\xee');
+    buffer_ = std::string();
+  }
+
+  // Everything that was added has come, in its order.
+  void ExpectAllReceived() {
+    EXPECT_TRUE(outbox_.empty());
+    EXPECT_FALSE(receiver_.cut());
+    EXPECT_EQ(receiver_.control(), expected_control_);
+    for (uint32_t id = 1; id <= kLanes; ++id) {
+      EXPECT_EQ(receiver_.lane(id), expected_[id]) << "lane " << id;
+      EXPECT_EQ(lane(id)->queue.bytes(), 0u);
+      EXPECT_EQ(lane(id)->queue.messages(), 0u);
+      EXPECT_FALSE(lane(id)->in_turn);
+    }
+  }
+
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  Outbox outbox_;
+  Receiver receiver_;
+  std::string buffer_;
+  uint64_t sequence_ = 0;
+  std::map<uint32_t, std::vector<std::string>> expected_;
+  std::vector<std::string> expected_control_;
+};
+
+// -- One thing at a time --
+
+TEST_F(OutboxTest, IsEmptyAtFirst) {
+  EXPECT_TRUE(outbox_.empty());
+  EXPECT_FALSE(outbox_.blocked());
+  EXPECT_TRUE(outbox_.Gather().empty());
+}
+
+TEST_F(OutboxTest, ConsecutiveFramesOfOneLaneLeaveInOneSegment) {
+  BeginTurn();
+  for (int i = 0; i < 10; ++i) Run(1);
+  EXPECT_EQ(outbox_.Gather().size(), 2u);  // SELECT and all of them
+  EXPECT_EQ(outbox_.Gather().back().data(),
+            reinterpret_cast<const std::byte*>(buffer_.data()));
+  Send(SIZE_MAX);
+  EndTurn();
+  ExpectAllReceived();
+}
+
+TEST_F(OutboxTest, FramesThatLieApartLeaveInSegmentsOfTheirOwn) {
+  BeginTurn();
+  Run(1);
+  buffer_ += "a frame for somebody else";
+  Run(1);
+  EXPECT_EQ(outbox_.Gather().size(), 3u);
+  Send(SIZE_MAX);
+  EndTurn();
+  ExpectAllReceived();
+}
+
+TEST_F(OutboxTest, SelectsALaneOnlyWhenItChanges) {
+  for (int turn = 0; turn < 3; ++turn) {
+    BeginTurn();
+    Run(2);
+    Send(SIZE_MAX);
+    EndTurn();
+  }
+  EXPECT_EQ(receiver_.selects(), 1);
+  BeginTurn();
+  Run(1);
+  Run(2);
+  Run(2);
+  Send(SIZE_MAX);
+  EndTurn();
+  EXPECT_EQ(receiver_.selects(), 3);
+  ExpectAllReceived();
+}
+
+TEST_F(OutboxTest, ControlGoesBeforeData) {
+  BeginTurn();
+  Run(1);
+  Control();
+  Run(2);
+  Control();
+  EXPECT_EQ(outbox_.control_bytes(), 80u);
+  Send(SIZE_MAX);
+  EndTurn();
+  EXPECT_THAT(receiver_.order(), ElementsAre("c", "c", "1:1", "2:3"));
+}
+
+TEST_F(OutboxTest, ControlGoesBeforeQueuedData) {
+  BeginTurn();
+  Run(1);
+  Run(2);
+  EndTurn();
+  Control();
+  Send(SIZE_MAX);
+  EXPECT_THAT(receiver_.order(), ElementsAre("c", "1:1", "2:2"));
+}
+
+TEST_F(OutboxTest, OnlyTheRestOfACutFrameGoesBeforeControl) {
+  BeginTurn();
+  Run(1);
+  Run(1);
+  Run(1);
+  Send(40 + 43 + 1);  // SELECT, the first frame, a byte of the second
+  EndTurn();
+  Control();
+  Send(SIZE_MAX);
+  EXPECT_THAT(receiver_.order(), ElementsAre("1:1", "1:2", "c", "1:3"));
+}
+
+TEST_F(OutboxTest, ACutSelectGoesBeforeControlAndCountsOnce) {
+  BeginTurn();
+  Run(1);
+  Send(17);
+  EndTurn();
+  Control();
+  Send(SIZE_MAX);
+  EXPECT_THAT(receiver_.order(), ElementsAre("c", "1:1"));
+  EXPECT_EQ(receiver_.selects(), 1);
+}
+
+TEST_F(OutboxTest, IsBlockedWhileDataWaits) {
+  BeginTurn();
+  Run(1);
+  EXPECT_FALSE(outbox_.blocked());
+  EndTurn();
+  EXPECT_TRUE(outbox_.blocked());
+  EXPECT_EQ(lane(1)->queue.messages(), 1u);
+  Send(SIZE_MAX);
+  EXPECT_FALSE(outbox_.blocked());
+}
+
+TEST_F(OutboxTest, CopiesAtOnceWhatComesBehindQueuedData) {
+  BeginTurn();
+  Run(1);
+  EndTurn();
+  BeginTurn();
+  Run(2);
+  EXPECT_EQ(lane(2)->queue.messages(), 1u);
+  EndTurn();
+  Send(SIZE_MAX);
+  EXPECT_THAT(receiver_.order(), ElementsAre("1:1", "2:2"));
+}
+
+TEST_F(OutboxTest, AFrameOfTheBrokerStandsBehindTheRunsBeforeIt) {
+  BeginTurn();
+  Run(1);
+  Run(2);
+  Frame(1);
+  Run(1);
+  Send(SIZE_MAX);
+  EndTurn();
+  ExpectAllReceived();
+}
+
+TEST_F(OutboxTest, QueuesAreServedInTurn) {
+  for (uint32_t id : {1u, 1u, 1u, 2u, 2u, 3u}) {
+    BeginTurn();
+    Run(id, 60'000);
+    EndTurn();
+  }
+  Send(SIZE_MAX);
+  EXPECT_THAT(receiver_.order(),
+              ElementsAre("1:1", "2:4", "3:6", "1:2", "2:5", "1:3"));
+}
+
+TEST_F(OutboxTest, GathersABoundedShareOfWhatWaits) {
+  for (int i = 0; i < 15; ++i) {
+    BeginTurn();
+    Run(1, 65'000);
+    EndTurn();
+  }
+  size_t bytes = 0;
+  for (std::span<const std::byte> segment : outbox_.Gather()) {
+    bytes += segment.size();
+  }
+  EXPECT_GE(bytes, 256u * 1024);
+  EXPECT_LE(bytes, 256u * 1024 + 66'000);
+  Send(SIZE_MAX);
+  ExpectAllReceived();
+}
+
+TEST_F(OutboxTest, GathersFewerSegmentsThanTheSystemTakes) {
+  BeginTurn();
+  for (uint32_t i = 0; i < 3000; ++i) Run(1 + i % kLanes, 0);
+  EXPECT_GT(outbox_.Gather().size(), 900u);
+  EXPECT_LE(outbox_.Gather().size(), 1024u);
+  Send(SIZE_MAX);
+  EndTurn();
+  ExpectAllReceived();
+}
+
+// -- Removing and dropping --
+
+TEST_F(OutboxTest, ARemovedLaneTakesItsQueueAlong) {
+  BeginTurn();
+  Run(1);
+  Run(2);
+  Run(1);
+  EndTurn();
+  outbox_.Remove(lane(1));
+  EXPECT_TRUE(lane(1)->queue.empty());
+  EXPECT_FALSE(lane(1)->in_turn);
+  Send(SIZE_MAX);
+  EXPECT_THAT(receiver_.order(), ElementsAre("2:2"));
+  EXPECT_TRUE(outbox_.empty());
+}
+
+TEST_F(OutboxTest, ARemovedLaneTakesItsRunsAlong) {
+  BeginTurn();
+  Run(1);
+  Run(2);
+  outbox_.Remove(lane(1));
+  EndTurn();
+  Send(SIZE_MAX);
+  EXPECT_THAT(receiver_.order(), ElementsAre("2:2"));
+}
+
+TEST_F(OutboxTest, TheRestOfACutFrameLeavesThoughItsLaneIsRemoved) {
+  BeginTurn();
+  Run(1);
+  Run(1);
+  Run(2);
+  Send(41);
+  outbox_.Remove(lane(1));
+  lanes_[0].reset();
+  EndTurn();
+  Send(SIZE_MAX);
+  EXPECT_THAT(receiver_.order(), ElementsAre("1:1", "2:3"));
+  EXPECT_FALSE(receiver_.cut());
+}
+
+TEST_F(OutboxTest, RemovingALaneThatHasNothingChangesNothing) {
+  BeginTurn();
+  Run(1);
+  outbox_.Remove(lane(3));
+  EndTurn();
+  Send(SIZE_MAX);
+  ExpectAllReceived();
+}
+
+TEST_F(OutboxTest, ALaneThatWasDroppedEmptyIsServedNoMore) {
+  BeginTurn();
+  Run(1);
+  Run(2);
+  EndTurn();
+  lane(1)->queue.DropOldest();
+  outbox_.AfterDrop(lane(1));
+  EXPECT_FALSE(lane(1)->in_turn);
+  Send(SIZE_MAX);
+  EXPECT_THAT(receiver_.order(), ElementsAre("2:2"));
+}
+
+TEST_F(OutboxTest, ALaneThatKeepsSomethingIsServed) {
+  BeginTurn();
+  Run(1);
+  Run(1);
+  EndTurn();
+  lane(1)->queue.DropOldest();
+  outbox_.AfterDrop(lane(1));
+  Send(SIZE_MAX);
+  EXPECT_THAT(receiver_.order(), ElementsAre("1:2"));
+}
+
+// -- Every byte position --
+
+// Two turns that have everything in them. The first socket buffer takes
+// `first` bytes, the second `second`, both `piece` at a time.
+class TwoTurns : public OutboxTest {
+ public:
+  void Play(size_t first, size_t second, size_t piece) {
+    BeginTurn();
+    Control();
+    Run(1);
+    Run(1, 0);
+    Run(2, 1, 1);
+    Run(2);
+    Run(1, 9);
+    Control();
+    Run(3);
+    Send(first, piece);
+    EndTurn();
+    BeginTurn();
+    Run(3, 2);
+    Run(1);
+    Frame(2);
+    Control();
+    Run(2, 5);
+    Send(second, piece);
+    EndTurn();
+    Send(SIZE_MAX, piece);
+    ExpectAllReceived();
+  }
+
+ private:
+  void TestBody() override {}
+};
+
+void PlayTwoTurns(size_t first, size_t second, size_t piece) {
+  TwoTurns().Play(first, second, piece);
+}
+
+// More than either turn has.
+constexpr size_t kMoreThanATurn = 700;
+
+TEST(OutboxCutTest, FramesStayWholeWhereverTheFirstTurnIsCut) {
+  for (size_t first = 0; first <= kMoreThanATurn; ++first) {
+    for (size_t second : {size_t{0}, size_t{1}, size_t{39}, size_t{40},
+                          size_t{41}, size_t{123}, SIZE_MAX}) {
+      PlayTwoTurns(first, second, SIZE_MAX);
+      ASSERT_FALSE(testing::Test::HasFailure()) << first << " " << second;
+    }
+  }
+}
+
+TEST(OutboxCutTest, FramesStayWholeWhereverTheSecondTurnIsCut) {
+  for (size_t first = 0; first <= kMoreThanATurn; first += 37) {
+    for (size_t second = 0; second <= 2 * kMoreThanATurn; ++second) {
+      PlayTwoTurns(first, second, SIZE_MAX);
+      ASSERT_FALSE(testing::Test::HasFailure()) << first << " " << second;
+    }
+  }
+}
+
+TEST(OutboxCutTest, FramesStayWholeInPiecesOfEverySize) {
+  for (size_t piece = 1; piece <= 200; ++piece) {
+    for (size_t first : {size_t{0}, size_t{100}, size_t{333}, SIZE_MAX}) {
+      PlayTwoTurns(first, SIZE_MAX, piece);
+      ASSERT_FALSE(testing::Test::HasFailure()) << first << " " << piece;
+    }
+  }
+}
+
+// -- Anything, with a seed --
+
+class RandomOutboxTest : public OutboxTest {
+ protected:
+  // What is in the queue is the end of what the lane was given.
+  void Drop(uint32_t id) {
+    if (lane(id)->queue.empty()) return;
+    std::vector<std::string>& frames = expected_[id];
+    size_t oldest = frames.size();
+    for (uint64_t bytes = 0; bytes < lane(id)->queue.bytes();) {
+      bytes += frames[--oldest].size();
+    }
+    frames.erase(frames.begin() + static_cast<std::ptrdiff_t>(oldest));
+    lane(id)->queue.DropOldest();
+    outbox_.AfterDrop(lane(id));
+  }
+
+  void Act(std::mt19937_64* random) {
+    const uint32_t id = 1 + static_cast<uint32_t>((*random)() % kLanes);
+    switch ((*random)() % 12) {
+      case 0:
+        Control();
+        break;
+      case 1:
+        Frame(id);
+        break;
+      case 2:
+        Run(id, (*random)() % 30'000);
+        break;
+      case 3:
+        Run(id, (*random)() % 50, 1);
+        break;
+      case 4:
+        Drop(id);
+        break;
+      default:
+        Run(id, (*random)() % 50);
+        break;
+    }
+  }
+};
+
+TEST_F(RandomOutboxTest, FramesStayWholeAndInOrderInRandomTurns) {
+  SCOPED_TRACE(test::SeedNote());
+  std::mt19937_64 random(test::Seed());
+  for (int turn = 0; turn < 5000 && !HasFailure(); ++turn) {
+    BeginTurn();
+    for (uint64_t i = 0; i < random() % 8; ++i) Act(&random);
+    const bool all = random() % 8 == 0;
+    Send(all ? SIZE_MAX : random() % 2000, 1 + random() % 500);
+    EndTurn();
+  }
+  Send(SIZE_MAX);
+  ExpectAllReceived();
+}
+
+}  // namespace
+}  // namespace ipc::broker
