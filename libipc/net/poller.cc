@@ -85,8 +85,8 @@ void Poller::SetTimer(MonotonicTime deadline) {
     setting.it_value.tv_sec = deadline.nanoseconds() / 1'000'000'000;
     setting.it_value.tv_nsec = deadline.nanoseconds() % 1'000'000'000;
   }
-  IPC_CHECK(timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting,
-                            nullptr) == 0);
+  IPC_CHECK(
+      timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr) == 0);
 }
 
 std::span<const PollEvent> Poller::Wait(MonotonicTime deadline) {
