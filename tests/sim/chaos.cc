@@ -145,11 +145,13 @@ class Chaos {
   void Subscribe(Client* client);
   void Fault();
   void EndBroker();
+  void WatchAbsences();
 
   Random dice_;
   Plan plan_;
   World world_;
   std::map<int, MonotonicTime> connect_at_;  // by process
+  std::map<int, MonotonicTime> ready_at_;    // last seen, by process
   MonotonicTime start_broker_at_ = MonotonicTime::Never();
   MonotonicTime started_;
   bool restarted_ = false;  // the next broker sees that there was one
@@ -190,6 +192,7 @@ void Chaos::StartClient() {
 void Chaos::Step() {
   world_.Advance(absl::Nanoseconds(dice_.Below(100'000)));
   LookAfterConnections();
+  if (plan_.late) WatchAbsences();
   for (int i = 0; i < 3; ++i) Move();
   if (int process = AnyClient(); process >= 0) {
     Client& client = world_.client(process);
@@ -302,6 +305,17 @@ void Chaos::Fault() {
       world_.KillClient(process, Roll(0.5));
     }
     StartClient();
+  }
+}
+
+// The broker sees an absence begin up to a stall earlier than the client.
+void Chaos::WatchAbsences() {
+  for (int process : world_.Living()) {
+    MonotonicTime& ready_at = ready_at_[process];
+    if (world_.client(process).ready()) ready_at = world_.now();
+    if (world_.now() - ready_at > absl::Seconds(1)) {
+      world_.history().AllowRepetition(process);
+    }
   }
 }
 

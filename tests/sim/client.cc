@@ -141,9 +141,10 @@ void Client::Disconnect() {
   current_ = SubscriptionId{};
 }
 
-void Client::Send(bool report_late) {
-  if (unreported_.has_value()) return;  // another thread is at it
+bool Client::Send(bool report_late) {
+  if (unreported_.has_value()) return false;  // another thread is at it
   core::Publishing& publishing = session_.publishing();
+  bool moved = false;
   while (link_ != nullptr && !link_->broken) {
     const auto& segments = publishing.Gather();
     size_t sent = 0;
@@ -152,14 +153,16 @@ void Client::Send(bool report_late) {
       offered += segment.size();
       if (sent + segment.size() == offered) sent += link_->up.Write(segment);
     }
-    if (offered == 0) return;
+    moved |= sent != 0;
+    if (offered == 0) break;
     if (report_late) {
       unreported_ = sent;
-      return;
+      break;
     }
     publishing.Sent(sent);
-    if (sent < offered) return;
+    if (sent < offered) break;
   }
+  return moved;
 }
 
 void Client::FinishSend() {

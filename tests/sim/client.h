@@ -52,9 +52,9 @@ class Client {
   // Bytes of the link, which are gone from it.
   void OnBytes(std::span<const std::byte> bytes, MonotonicTime now);
   void Disconnect();
-  // Sends as much as the link takes. `report_late`: the thread that sent has
-  // not yet told the log how much it was; FinishSend does.
-  void Send(bool report_late = false);
+  // Sends as much as the link takes; true if that is any. `report_late`: the
+  // thread that sent has not yet told the log how much it was; FinishSend does.
+  bool Send(bool report_late = false);
   void FinishSend();
   // Sends a goodbye behind what the link still takes.
   void SayGoodbye();
@@ -86,6 +86,10 @@ class Client {
   }
   size_t handled(SubscriptionId id) const {
     return subscriptions_.at(id).handled;
+  }
+  // Publishers' channels of which it keeps what it has received.
+  size_t remembered(SubscriptionId id) {
+    return session_.receiving().Find(id)->streams.size();
   }
   // Takes the oldest message that waits; false if there is none.
   bool ConsumeOne(MonotonicTime now);

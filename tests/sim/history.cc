@@ -201,6 +201,7 @@ void History::CheckOrder(const Subscription& subscription, int publisher,
   const Process& from = processes_[publisher];
   const Publication& publication = from.publications[index];
   if (index < progress.next) {
+    if (from.forgotten) return;
     auto last = progress.last.find(publication.channel);
     bool again =
         last != progress.last.end() && publication.sequence <= last->second;

@@ -52,8 +52,11 @@ struct Seen {
 class History {
  public:
   // Sessions may be away for longer than the grace: then what they sent or were
-  // owed may be lost. Order, duplicates and content stand.
+  // owed may be lost. Order, duplicates and content stand ...
   void AllowLoss() { loss_allowed_ = true; }
+  // ... but for a publisher that was away so long that its readers may have
+  // been told to forget it.
+  void AllowRepetition(int process) { processes_[process].forgotten = true; }
 
   // A client process starts; the result is its number.
   int AddProcess(const Token& token);
@@ -109,6 +112,7 @@ class History {
   struct Process {
     Token token;
     bool alive = true;
+    bool forgotten = false;
     std::vector<Publication> publications;
     std::map<uint32_t, std::vector<size_t>> by_channel;  // by sequence - 1
     std::map<uint32_t, std::string> topics;              // by channel

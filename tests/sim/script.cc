@@ -22,7 +22,7 @@ bool World::SettleOnce() {
   for (int process : Living()) {
     client(process).FinishSend();
     client(process).OnTime(now_);
-    client(process).Send();
+    moved |= client(process).Send();
   }
   for (ConnectionId id : links()) {
     moved |= MoveUp(id, kAll);

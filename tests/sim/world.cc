@@ -121,7 +121,8 @@ void World::FlushBroker() {
     Note("broker ends connection",
          {ToNumber(ended.id), static_cast<uint64_t>(ended.reason)});
     if (ended.reason != wire::CloseReason::kSuperseded &&
-        ended.reason != wire::CloseReason::kDone && !stopping_) {
+        ended.reason != wire::CloseReason::kDone &&
+        ended.reason != wire::CloseReason::kHandshakeTimeout && !stopping_) {
       history_.Fail(absl::StrCat(
           "the broker closed ", ToNumber(ended.id), " of ", ended.name, ": ",
           std::string(wire::CloseReasonName(ended.reason)), ", ", ended.text));
@@ -160,12 +161,14 @@ void World::SendFromBroker(broker::Connection* connection) {
 }
 
 // Bounded memory: what a queue may hold is its limit, what one read and one
-// incomplete frame bring on top, and the rest of a publication that is resent.
+// incomplete frame bring on top, and the rest of a publication from each
+// publisher that resends.
 void World::CheckBounds() {
   for (const auto& [number, session] : broker_->state().sessions) {
     for (const auto& [id, subscription] : session->subscriptions) {
       uint64_t bytes = subscription->lane.queue.bytes();
-      uint64_t most = subscription->bytes + 2 * kReadBytes + kMessageBytesMost;
+      uint64_t most = subscription->bytes + 2 * kReadBytes +
+                      subscription->links.size() * kMessageBytesMost;
       if (bytes > most) {
         history_.Fail(absl::StrCat("queue of ", session->name, " holds ", bytes,
                                    " bytes; the limit is ",
