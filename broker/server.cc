@@ -209,11 +209,12 @@ void Server::OnLost(ConnectionId id, const std::string& error) {
 // False if the process is known to be gone.
 bool Server::WatchProcess(const Client& client, const SessionKey& session) {
   net::Fd process = net::PeerProcess(client.fd.get(), client.peer.pid);
-  if (!process.valid()) return false;
+  // Without room for a descriptor, the grace decides.
+  if (!process.valid()) return errno == EMFILE || errno == ENFILE;
   pollfd poll_fd{.fd = process.get(), .events = POLLIN, .revents = 0};
   if (poll(&poll_fd, 1, 0) == 1) return false;
   uint64_t key = kWatchedBit | ++last_id_;
-  // Without room for watching, the grace decides.
+  // The same without room for watching it.
   if (!poller_.Add(process.get(), key, net::Interest::kRead).ok()) return true;
   MonotonicTime until = net::Now() + kRecoveryGrace;
   watched_.emplace(key, Watched{std::move(process), session, until});
@@ -244,18 +245,20 @@ void Server::SendTo(Connection* connection) {
   Client& client = found->second;
   Outbox& outbox = connection->outbox;
   bool full = false;
+  bool closed = false;
   for (size_t sent = 0; !full && !outbox.empty() && sent < kSendBytesPerTurn;) {
     const auto& segments = outbox.Gather();
     size_t bytes = 0;
     for (const auto& segment : segments) bytes += segment.size();
     net::IoResult result = net::Send(client.fd.get(), segments);
     if (result.state == net::IoState::kDone) outbox.Sent(result.bytes);
-    // A closed socket is noticed by reading from it.
+    // A closed socket is noticed by reading from it; it never has room.
+    closed = result.state == net::IoState::kClosed;
     full = result.state != net::IoState::kDone || result.bytes < bytes;
     sent += result.bytes;
   }
   outbox.Settle();
-  bool waits = !outbox.empty();
+  bool waits = !outbox.empty() && !closed;
   if (waits != client.waits_for_room) {
     client.waits_for_room = waits;
     poller_.Modify(client.fd.get(), ToNumber(connection->id),

@@ -19,10 +19,24 @@ void Acknowledgement::OnRouted(Channel* channel) {
   List(channel, much ? Urgency::kNow : Urgency::kSoon);
 }
 
+void Acknowledgement::OnRefused(Channel* channel) {
+  uint64_t refused = channel->next_sequence - 1;
+  if (channel->refused_from == 0) channel->refused_from = refused;
+  for (Reading* reading : channel->readings) {
+    if (reading->consumed + 1 >= channel->refused_from) {
+      reading->consumed = std::max(reading->consumed, refused);
+    }
+  }
+  List(channel, Urgency::kSoon);
+}
+
 void Acknowledgement::OnConsumed(Reading* reading, uint64_t sequence) {
   Channel* channel = reading->channel;
   // A subscriber cannot be done with what was never sent.
   sequence = std::min(sequence, channel->next_sequence - 1);
+  if (channel->refused_from != 0 && sequence + 1 >= channel->refused_from) {
+    sequence = channel->next_sequence - 1;
+  }
   if (sequence <= reading->consumed) return;
   // One above: what was under way when the reader came is not its.
   bool was_lowest = reading->consumed <= channel->acknowledged + 1;

@@ -23,6 +23,9 @@ class Acknowledgement {
 
   // Frames of `channel` were routed.
   void OnRouted(Channel* channel);
+  // The last publication of `channel` was refused. Nobody gets it, so whoever
+  // has consumed all before it is done with it, too.
+  void OnRefused(Channel* channel);
   // The subscriber is done with everything up to `sequence`.
   void OnConsumed(Reading* reading, uint64_t sequence);
   // The readers of `channel` have changed, or a hold has ended.

@@ -301,8 +301,12 @@ void Broker::Close(ConnectionId id, CloseReason reason, std::string text) {
 
 void Broker::Shutdown(MonotonicTime now) {
   state_.now = now;
-  for (auto& [id, connection] : state_.connections) {
-    sessions_.Close(connection.get(), CloseReason::kShutdown,
+  // Oldest first: a hash map's own order differs from run to run.
+  std::vector<ConnectionId> ids;
+  for (const auto& [id, connection] : state_.connections) ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  for (ConnectionId id : ids) {
+    sessions_.Close(Find(id), CloseReason::kShutdown,
                     "the broker is shutting down");
   }
 }

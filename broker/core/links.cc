@@ -137,7 +137,7 @@ void Links::StartFresh(Link* link) {
       reading->consumed = reading->resend_from - 1;
       acknowledgement_.OnReadersChanged(reading->channel);
     }
-    lacks |= reading->resend_from < reading->channel->next_sequence;
+    lacks |= reading->resend_from < EntryOf(*reading->channel);
     told &= reading->told;
   }
   const Subscription& subscription = *link->subscription;
@@ -351,7 +351,20 @@ void Links::Wait(Link* link) {
 
 void Links::DetachChannel(Channel* channel) {
   for (Reading* reading : std::vector<Reading*>(channel->readings)) {
-    Drop(reading);
+    Link* link = reading->link;
+    RemoveReading(reading);
+    link->readings.erase(channel->topic->id);
+    if (!link->readings.empty()) continue;
+    // It stays, because the reader has to hear of its publisher's end, and has
+    // no place to wait for in a stream that holds nothing for it.
+    Heard(link);
+    if (link->state == Link::State::kJoining) GoLive(link);
+  }
+}
+
+void Links::DetachPublisher(Session* publisher) {
+  while (!publisher->links.empty()) {
+    Destroy(publisher->links.begin()->second.get());
   }
 }
 

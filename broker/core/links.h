@@ -75,6 +75,7 @@ class Links {
 
   // Before the object is destroyed.
   void DetachChannel(Channel* channel);
+  void DetachPublisher(Session* publisher);
   void DetachSubscription(Subscription* subscription);
 
   // The reliable readers of `channel`, as its publisher shall know them.

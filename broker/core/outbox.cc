@@ -39,7 +39,14 @@ void Outbox::AddFrame(Lane* lane, const wire::FrameHeader& header) {
 void Outbox::Enqueue(Lane* lane, std::span<const std::byte> run,
                      uint32_t messages) {
   lane->queue.Push(run, messages);
-  if (!lane->in_turn) {
+  while (lane->queue.messages() > lane->messages_max ||
+         lane->queue.bytes() > lane->bytes_max) {
+    if (lane->queue.DropOldest()) ++lane->dropped;
+  }
+  if (lane->queue.empty()) {
+    if (lane->in_turn) std::erase(turn_, lane);
+    lane->in_turn = false;
+  } else if (!lane->in_turn) {
     lane->in_turn = true;
     turn_.push_back(lane);
   }

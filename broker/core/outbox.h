@@ -21,6 +21,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,6 +38,10 @@ struct Lane {
   SubscriptionId id{};
   Queue queue;
   bool in_turn = false;  // listed in the outbox's turn
+  // Best effort: what may wait. The oldest goes first.
+  uint64_t messages_max = std::numeric_limits<uint64_t>::max();
+  uint64_t bytes_max = std::numeric_limits<uint64_t>::max();
+  uint64_t dropped = 0;  // messages
 };
 
 class Outbox {
@@ -63,11 +68,6 @@ class Outbox {
   }
   // One frame made by the broker, behind all data of the lane.
   void AddFrame(Lane* lane, const wire::FrameHeader& header);
-
-  // Frames were dropped from the queue of `lane`.
-  void AfterDrop(Lane* lane) {
-    if (lane->in_turn && lane->queue.empty()) Remove(lane);
-  }
 
   // The next bytes to leave, at most about `kGatherBytesMax`; valid until the
   // next call of anything but Sent.

@@ -26,6 +26,7 @@ absl::Status Requests::OnOpen(Session* session, const wire::Open& open,
   if (channel == nullptr) {
     channel = MakeChannel(session, open);
   } else {
+    if (channel->next_sequence != open.next_sequence) channel->refused_from = 0;
     channel->next_sequence = open.next_sequence;
     // The ACK frames of the lost connection may be lost, too.
     channel->acknowledged = open.first_sequence - 1;
@@ -188,9 +189,11 @@ absl::Status Requests::OnSubscribe(Session* session,
   }
   subscription->stale = false;
   subscription->reliable = reliable;
-  subscription->depth = subscribe.depth;
-  subscription->bytes =
-      reliable ? state_.reliable_queue_bytes_max : subscribe.bytes;
+  subscription->bytes = state_.reliable_queue_bytes_max;
+  if (!reliable) {
+    subscription->lane.messages_max = subscribe.depth;
+    subscription->lane.bytes_max = subscribe.bytes;
+  }
   subscription->positions.clear();
   for (const wire::Position& position : subscribe.positions) {
     subscription->positions[{position.session, position.channel}] =
@@ -316,7 +319,7 @@ void Requests::OnListClients(Session* session, const wire::ListClients& list,
     item.messages_out = from.messages_out;
     for (const auto& [id, subscription] : from.subscriptions) {
       item.queued_bytes += subscription->lane.queue.bytes();
-      item.dropped += subscription->dropped;
+      item.dropped += subscription->lane.dropped;
     }
   }
   clients.more = next != state_.sessions.end();

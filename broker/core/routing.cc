@@ -77,24 +77,20 @@ void Routing::Finish() {
   channel->publisher->messages_in += run.messages;
   channel->publisher->routed_bytes += bytes;
 
-  bool left_behind = false;
+  channel->refused_from = 0;
+
+  // Falling behind takes a subscription off the list, so it has to wait.
+  std::vector<Subscription*> left_behind;
   for (Subscription* subscription : channel->live) {
     if (subscription->reliable &&
         subscription->lane.queue.bytes() + bytes > subscription->bytes) {
-      left_behind = true;
+      left_behind.push_back(subscription);
       continue;
     }
     Deliver(subscription, {run.begin, bytes}, run.messages);
   }
-  if (left_behind) {
-    // A copy, because falling behind takes a subscription off the list.
-    for (Subscription* subscription :
-         std::vector<Subscription*>(channel->live)) {
-      if (subscription->reliable &&
-          subscription->lane.queue.bytes() + bytes > subscription->bytes) {
-        links_.FallBehind(subscription, channel, run.first_sequence);
-      }
-    }
+  for (Subscription* subscription : left_behind) {
+    links_.FallBehind(subscription, channel, run.first_sequence);
   }
   acknowledgement_.OnRouted(channel);
 }
@@ -105,13 +101,6 @@ void Routing::Deliver(Subscription* subscription,
   connection->outbox.AddRun(&subscription->lane, bytes, messages);
   subscription->session->messages_out += messages;
   state_.MarkDirty(connection);
-  if (subscription->reliable) return;
-  Queue& queue = subscription->lane.queue;
-  while (queue.messages() > subscription->depth ||
-         queue.bytes() > subscription->bytes) {
-    if (queue.DropOldest()) ++subscription->dropped;
-  }
-  connection->outbox.AfterDrop(&subscription->lane);
 }
 
 void Routing::Abort(Channel* channel) {
@@ -168,7 +157,7 @@ bool Routing::Refuses(Channel* channel, const FrameHeader& header,
     ++channel->next_sequence;
     channel->next_fragment = 0;
     channel->refusing = false;
-    acknowledgement_.OnRouted(channel);
+    acknowledgement_.OnRefused(channel);
   } else {
     channel->next_fragment = header.fragment + 1u;
   }

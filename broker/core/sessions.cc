@@ -159,6 +159,7 @@ void Sessions::End(Session* session) {
   for (auto& channel : session->channels) {
     if (channel != nullptr) RemoveChannel(channel.get());
   }
+  links_.DetachPublisher(session);
   if (session->connection != nullptr) session->connection->session = nullptr;
   state_.sessions_by_key.erase(session->key);
   state_.sessions.erase(session->number);
@@ -195,7 +196,8 @@ void Sessions::OnAwaitedTimer(Session* session, SubscriptionId id) {
   Subscription* subscription = found->second.get();
   if (subscription->pattern.empty()) {
     RemoveSubscription(subscription);
-  } else {
+  } else if (subscription->resumed_until <= state_.now) {
+    // Else the timer is one of before its return.
     GiveUpPositions(subscription);
   }
 }

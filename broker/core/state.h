@@ -89,6 +89,7 @@ struct Channel {
   // -- Acknowledgement
   uint64_t acknowledged = 0;  // as told to the publisher
   bool acknowledge = false;   // listed in Session::unacknowledged
+  uint64_t refused_from = 0;  // all from here on were refused; 0: none was
   bool held = false;          // opened with no readers known; see State::hold
   bool stale = false;         // not opened again since the publisher's return
   // All readers came behind what is routed now, so that routing moves the
@@ -140,8 +141,7 @@ struct Subscription {
   Session* session = nullptr;
   std::string pattern;  // empty: a publisher has told of it, it has not come
   bool reliable = true;
-  uint32_t depth = 0;  // best effort: messages that may wait
-  uint64_t bytes = 0;  // any: bytes that may wait
+  uint64_t bytes = 0;  // reliable: what may wait before it falls behind
   Lane lane;
   absl::btree_map<SessionNumber, Link*> links;  // by publisher
 
@@ -158,8 +158,6 @@ struct Subscription {
   // an earlier broker.
   MonotonicTime resumed_until;
   bool from_earlier_broker = false;
-
-  uint64_t dropped = 0;
 };
 
 struct Topic {

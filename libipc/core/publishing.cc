@@ -202,7 +202,8 @@ uint64_t Publishing::NextUnsent(ChannelNumber number) {
   for (uint64_t at = log_.Normalize(log_.SentFramesEnd()); at < log_.tail();
        at = log_.Next(at)) {
     wire::FrameHeader header = log_.HeaderAt(at);
-    if (header.target == ToNumber(number) && header.fragment == 0) {
+    if (header.target == ToNumber(number) && header.fragment == 0 &&
+        !IsRefused(header)) {
       return header.sequence;
     }
   }
@@ -261,13 +262,24 @@ bool Publishing::HasControl() const {
          !joins_.empty() || !jobs_.empty();
 }
 
+// What is not sent and counts as acknowledged was refused with its channel,
+// which may have been asked for again.
+bool Publishing::IsRefused(const wire::FrameHeader& header) const {
+  return header.sequence <= acknowledged_[header.target] ||
+         channels_[header.target].state == ChannelState::kRefused;
+}
+
 uint64_t Publishing::Gate() {
   uint64_t at = log_.Normalize(log_.SentFramesEnd());
   for (; at < log_.tail(); at = log_.Next(at)) {
-    const Channel& channel = channels_[log_.HeaderAt(at).target];
-    if (channel.state == ChannelState::kOpen) continue;
-    if (channel.state != ChannelState::kRefused || at != log_.sent()) break;
-    log_.SkipFrame();
+    wire::FrameHeader header = log_.HeaderAt(at);
+    if (!IsRefused(header)) {
+      if (channels_[header.target].state != ChannelState::kOpen) break;
+    } else if (at == log_.sent()) {
+      log_.SkipFrame();
+    } else {
+      break;
+    }
   }
   return at;
 }

@@ -141,6 +141,8 @@ class Publishing {
   uint64_t NextUnsent(ChannelNumber number);
   static bool HasReader(const Channel& channel, ReaderId reader);
   void SetReader(Channel* channel, const wire::Reader& reader);
+  // Of a frame that was not sent: whether it never will be.
+  bool IsRefused(const wire::FrameHeader& header) const;
   // The offset of the first frame that must wait.
   uint64_t Gate();
   void SendJoined();

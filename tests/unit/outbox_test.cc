@@ -384,27 +384,66 @@ TEST_F(OutboxTest, RemovingALaneThatHasNothingChangesNothing) {
   ExpectAllReceived();
 }
 
-TEST_F(OutboxTest, ALaneThatWasDroppedEmptyIsServedNoMore) {
+TEST_F(OutboxTest, ALimitedLaneKeepsTheNewestMessages) {
+  lane(1)->messages_max = 2;
+  BeginTurn();
+  for (int i = 0; i < 5; ++i) Run(1);
+  Run(2);
+  EndTurn();
+  EXPECT_EQ(lane(1)->dropped, 3u);
+  Send(SIZE_MAX);
+  EXPECT_THAT(receiver_.order(), ElementsAre("1:4", "1:5", "2:6"));
+}
+
+TEST_F(OutboxTest, ALimitedLaneIsBoundedInBytes) {
+  lane(1)->bytes_max = 2 * 43;
+  BeginTurn();
+  for (int i = 0; i < 5; ++i) Run(1);
+  EndTurn();
+  EXPECT_EQ(lane(1)->dropped, 3u);
+  EXPECT_EQ(lane(1)->queue.bytes(), 2u * 43);
+  Send(SIZE_MAX);
+  EXPECT_THAT(receiver_.order(), ElementsAre("1:4", "1:5"));
+}
+
+TEST_F(OutboxTest, ALimitHoldsForWhatIsQueuedAtOnce) {
+  lane(1)->messages_max = 1;
+  BeginTurn();
+  Run(2);
+  EndTurn();
+  BeginTurn();
+  for (int i = 0; i < 5; ++i) Run(1);
+  EXPECT_EQ(lane(1)->queue.messages(), 1u);
+  EndTurn();
+  Send(SIZE_MAX);
+  EXPECT_THAT(receiver_.order(), ElementsAre("2:1", "1:6"));
+}
+
+TEST_F(OutboxTest, WhatLeavesAtOnceKnowsNoLimit) {
+  lane(1)->messages_max = 1;
+  lane(1)->bytes_max = 1;
+  BeginTurn();
+  for (int i = 0; i < 5; ++i) Run(1);
+  Send(SIZE_MAX);
+  EndTurn();
+  EXPECT_EQ(lane(1)->dropped, 0u);
+  ExpectAllReceived();
+}
+
+TEST_F(OutboxTest, ALaneThatKeepsNothingIsNotServed) {
+  BeginTurn();
+  Run(1);
+  EndTurn();
+  EXPECT_TRUE(lane(1)->in_turn);
+  lane(1)->bytes_max = 10;
   BeginTurn();
   Run(1);
   Run(2);
   EndTurn();
-  lane(1)->queue.DropOldest();
-  outbox_.AfterDrop(lane(1));
   EXPECT_FALSE(lane(1)->in_turn);
   Send(SIZE_MAX);
-  EXPECT_THAT(receiver_.order(), ElementsAre("2:2"));
-}
-
-TEST_F(OutboxTest, ALaneThatKeepsSomethingIsServed) {
-  BeginTurn();
-  Run(1);
-  Run(1);
-  EndTurn();
-  lane(1)->queue.DropOldest();
-  outbox_.AfterDrop(lane(1));
-  Send(SIZE_MAX);
-  EXPECT_THAT(receiver_.order(), ElementsAre("1:2"));
+  EXPECT_THAT(receiver_.order(), ElementsAre("2:3"));
+  EXPECT_EQ(lane(1)->dropped, 2u);
 }
 
 // -- Every byte position --
@@ -480,19 +519,6 @@ TEST(OutboxCutTest, FramesStayWholeInPiecesOfEverySize) {
 
 class RandomOutboxTest : public OutboxTest {
  protected:
-  // What is in the queue is the end of what the lane was given.
-  void Drop(uint32_t id) {
-    if (lane(id)->queue.empty()) return;
-    std::vector<std::string>& frames = expected_[id];
-    size_t oldest = frames.size();
-    for (uint64_t bytes = 0; bytes < lane(id)->queue.bytes();) {
-      bytes += frames[--oldest].size();
-    }
-    frames.erase(frames.begin() + static_cast<std::ptrdiff_t>(oldest));
-    lane(id)->queue.DropOldest();
-    outbox_.AfterDrop(lane(id));
-  }
-
   void Act(std::mt19937_64* random) {
     const uint32_t id = 1 + static_cast<uint32_t>((*random)() % kLanes);
     switch ((*random)() % 12) {
@@ -508,27 +534,55 @@ class RandomOutboxTest : public OutboxTest {
       case 3:
         Run(id, (*random)() % 50, 1);
         break;
-      case 4:
-        Drop(id);
-        break;
       default:
         Run(id, (*random)() % 50);
         break;
     }
+  }
+  void Play(std::mt19937_64* random, int turns) {
+    for (int turn = 0; turn < turns && !HasFailure(); ++turn) {
+      BeginTurn();
+      for (uint64_t i = 0; i < (*random)() % 8; ++i) Act(random);
+      const bool all = (*random)() % 8 == 0;
+      Send(all ? SIZE_MAX : (*random)() % 2000, 1 + (*random)() % 500);
+      EndTurn();
+      EXPECT_LE(lane(3)->queue.bytes(), lane(3)->bytes_max);
+      EXPECT_LE(lane(3)->queue.messages(), lane(3)->messages_max);
+    }
+    Send(SIZE_MAX);
+  }
+  static uint64_t MessagesIn(const std::vector<std::string>& frames) {
+    uint64_t messages = 0;
+    for (const std::string& frame : frames) {
+      messages += CountMessages(std::as_bytes(std::span(frame)));
+    }
+    return messages;
   }
 };
 
 TEST_F(RandomOutboxTest, FramesStayWholeAndInOrderInRandomTurns) {
   SCOPED_TRACE(test::SeedNote());
   std::mt19937_64 random(test::Seed());
-  for (int turn = 0; turn < 5000 && !HasFailure(); ++turn) {
-    BeginTurn();
-    for (uint64_t i = 0; i < random() % 8; ++i) Act(&random);
-    const bool all = random() % 8 == 0;
-    Send(all ? SIZE_MAX : random() % 2000, 1 + random() % 500);
-    EndTurn();
+  Play(&random, 5000);
+  ExpectAllReceived();
+}
+
+TEST_F(RandomOutboxTest, ALimitedLaneLosesWholeFramesAndCountsThem) {
+  SCOPED_TRACE(test::SeedNote());
+  std::mt19937_64 random(test::Seed());
+  lane(3)->messages_max = 20;
+  lane(3)->bytes_max = 10'000;
+  Play(&random, 5000);
+  // What came is what was sent without some of it.
+  const std::vector<std::string>& received = receiver_.lane(3);
+  size_t next = 0;
+  for (const std::string& frame : expected_[3]) {
+    if (next < received.size() && received[next] == frame) ++next;
   }
-  Send(SIZE_MAX);
+  EXPECT_EQ(next, received.size());
+  EXPECT_GT(lane(3)->dropped, 0u);
+  EXPECT_EQ(MessagesIn(received) + lane(3)->dropped, MessagesIn(expected_[3]));
+  expected_[3] = received;
   ExpectAllReceived();
 }
 

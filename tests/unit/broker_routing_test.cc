@@ -401,20 +401,5 @@ TEST_F(BrokerRoutingTest, BestEffortKeepsItsDepthThoughAllCameInOneRead) {
   EXPECT_THAT(Delivered(&reader_), ElementsAre(8, 9, 10));
 }
 
-TEST_F(BrokerRoutingTest,
-       BestEffortIsToldOfAGonePublisherThoughItsQueueIsFull) {
-  publisher_.Open(1, "t");
-  reader_.SubscribeBestEffort(1, "t", 1);
-  reader_.Take();
-  reader_.SetRoom(0);
-  publisher_.Publish(1, 1);
-  publisher_.Goodbye();
-  other_.Open(1, "t");
-  other_.Publish(1, 1);
-  other_.Publish(1, 2);
-  reader_.SetRoom(test::BrokerShell::kEndless);
-  EXPECT_EQ(reader_.TakeOf(FrameKind::kGone).size(), 1u);
-}
-
 }  // namespace
 }  // namespace ipc::broker

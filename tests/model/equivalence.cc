@@ -13,16 +13,33 @@
 namespace ipc::model {
 namespace {
 
+using test::Got;
+using wire::FrameKind;
+
 std::string LineOf(const Message& message) {
   return absl::StrCat(message.publisher, " ", message.channel, " ",
                       message.topic, " #", message.sequence, " ",
-                      message.payload);
+                      message.payload.size(), " ",
+                      message.payload.substr(0, 10));
+}
+
+void AppendPublication(uint32_t channel, uint64_t sequence,
+                       std::string_view payload, std::string* stream) {
+  const size_t last =
+      payload.empty() ? 0 : (payload.size() - 1) / kFramePayloadBytesMax;
+  for (size_t i = 0; i <= last; ++i) {
+    wire::AppendFrame(
+        {.kind = FrameKind::kPublish,
+         .target = channel,
+         .sequence = sequence,
+         .fragment = static_cast<uint16_t>(i),
+         .last_fragment = static_cast<uint16_t>(last)},
+        payload.substr(i * kFramePayloadBytesMax, kFramePayloadBytesMax),
+        stream);
+  }
 }
 
 }  // namespace
-
-using test::Got;
-using wire::FrameKind;
 
 Equivalence::Equivalence(size_t clients) : clients_(clients) {
   for (size_t i = 0; i < clients; ++i) {
@@ -92,7 +109,7 @@ void Equivalence::Publish(
   for (const auto& [channel, payload] : messages) {
     const uint64_t sequence = reference_.next_sequence(client, channel);
     ASSERT_TRUE(reference_.Publish(client, channel, payload));
-    stream += test::PublishOf(channel, sequence, payload);
+    AppendPublication(channel, sequence, payload, &stream);
   }
   for (size_t at = 0; at < stream.size();) {
     const size_t size = std::min(piece, stream.size() - at);
@@ -142,7 +159,7 @@ void Equivalence::Take(size_t index, const Got& frame) {
   const wire::FrameHeader& header = frame.header;
   switch (header.kind) {
     case FrameKind::kDeliver:
-      client.delivered[ToNumber(frame.subscription)].push_back(frame);
+      TakeDelivered(frame, &client.delivered[ToNumber(frame.subscription)]);
       break;
     case FrameKind::kAnnounce: {
       const auto announce = frame.As<wire::Announce>();
@@ -199,6 +216,24 @@ void Equivalence::Take(size_t index, const Got& frame) {
       ADD_FAILURE() << "client " << index << " got "
                     << wire::KindName(header.kind);
   }
+}
+
+// Fragments are put together.
+void Equivalence::TakeDelivered(const Got& frame, std::vector<Got>* delivered) {
+  if (frame.header.fragment == 0) {
+    delivered->push_back(frame);
+    return;
+  }
+  for (auto known = delivered->rbegin(); known != delivered->rend(); ++known) {
+    if (known->header.session != frame.header.session ||
+        known->header.target != frame.header.target) {
+      continue;
+    }
+    EXPECT_EQ(known->header.sequence, frame.header.sequence);
+    known->bytes += frame.payload();
+    return;
+  }
+  ADD_FAILURE() << "a message without its first fragment";
 }
 
 Message Equivalence::MessageOf(const Client& client, const Got& frame) const {

@@ -380,11 +380,13 @@ TEST_F(BrokerSessionsTest, AReaderMadeWhileAPublisherIsAwaitedGetsTheRest) {
   publisher_.Publish(1, 1);
   publisher_.Lose();
   reader_.Subscribe(5, "t");
-  EXPECT_EQ(reader_.Only<wire::Result>().code, StatusCode::kOk);
   Return(&publisher_);
   publisher_.Send(ReopenMessage(1, "t", 1, 2), 1);
   EXPECT_EQ(publisher_.Only<wire::Opened>().readers.size(), 1u);
+  EXPECT_THAT(reader_.Take(), IsEmpty());
   publisher_.Resumed();
+  publisher_.Joined(publisher_.Only<wire::Join>().reader.reader);
+  EXPECT_EQ(reader_.Only<wire::Result>().code, StatusCode::kOk);
   publisher_.Publish(1, 2);
   EXPECT_THAT(Delivered(), ElementsAre(2));
 }

@@ -114,10 +114,20 @@ TEST_F(BrokerLinksTest, APublisherThatDoesNotAnswerIsWaitedForBoundedly) {
   EXPECT_THAT(reader_.Take(), IsEmpty());
 }
 
-TEST_F(BrokerLinksTest, APublisherThatIsLostIsNotWaitedFor) {
+TEST_F(BrokerLinksTest, APublisherThatIsLostIsWaitedForBoundedlyAsWell) {
   publisher_.Open(1, "t");
   reader_.Subscribe(5, "t");
   publisher_.Lose();
+  shell_.Advance(kJoinTimeout - kTick);
+  EXPECT_THAT(Results(), IsEmpty());
+  shell_.Advance(kTick);
+  EXPECT_THAT(Results(), ElementsAre(std::pair(5u, StatusCode::kOk)));
+}
+
+TEST_F(BrokerLinksTest, APublisherThatIsGoneIsNotWaitedFor) {
+  publisher_.Open(1, "t");
+  reader_.Subscribe(5, "t");
+  publisher_.Lose(/*process_alive=*/false);
   EXPECT_THAT(Results(), ElementsAre(std::pair(5u, StatusCode::kOk)));
 }
 

@@ -8,8 +8,8 @@
 // One thing it is told: that a publisher has been asked to JOIN a subscription.
 // Until the publisher has answered, the subscription does not read it.
 
-#ifndef IPC_TESTS_PENDING_MODEL_REFERENCE_BROKER_H_
-#define IPC_TESTS_PENDING_MODEL_REFERENCE_BROKER_H_
+#ifndef IPC_TESTS_MODEL_REFERENCE_BROKER_H_
+#define IPC_TESTS_MODEL_REFERENCE_BROKER_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -102,4 +102,4 @@ class ReferenceBroker {
 
 }  // namespace ipc::model
 
-#endif  // IPC_TESTS_PENDING_MODEL_REFERENCE_BROKER_H_
+#endif  // IPC_TESTS_MODEL_REFERENCE_BROKER_H_

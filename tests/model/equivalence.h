@@ -4,8 +4,8 @@
 // both, and what clients get to see must be the same. Clients answer JOIN when
 // they are told to.
 
-#ifndef IPC_TESTS_PENDING_MODEL_EQUIVALENCE_H_
-#define IPC_TESTS_PENDING_MODEL_EQUIVALENCE_H_
+#ifndef IPC_TESTS_MODEL_EQUIVALENCE_H_
+#define IPC_TESTS_MODEL_EQUIVALENCE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -69,6 +69,8 @@ class Equivalence {
   uint64_t Ask(size_t client, bool done);
   void Collect();
   void Take(size_t client, const test::Got& frame);
+  static void TakeDelivered(const test::Got& frame,
+                            std::vector<test::Got>* delivered);
   size_t IndexOf(const SessionKey& session) const;
   Message MessageOf(const Client& client, const test::Got& frame) const;
 
@@ -80,4 +82,4 @@ class Equivalence {
 
 }  // namespace ipc::model
 
-#endif  // IPC_TESTS_PENDING_MODEL_EQUIVALENCE_H_
+#endif  // IPC_TESTS_MODEL_EQUIVALENCE_H_
