@@ -158,7 +158,11 @@ absl::Status Sub::Watch() {
       continue;
     }
     if (!absl::IsDeadlineExceeded(message.status())) return message.status();
-    Idle();
+    if (wait == absl::ZeroDuration()) {
+      output_.Flush();
+    } else {
+      Idle();
+    }
     wait = kSlice;
   }
   return absl::OkStatus();
@@ -188,7 +192,8 @@ void Sub::ShowGap(const Gap& gap) {
   }
 }
 
-// No message waits: so nothing can come before a gap that was told.
+// No message has come for a slice: so nothing can come before a gap that was
+// told.
 void Sub::Idle() {
   for (const Gap& gap : events_.TakeGaps()) ShowGap(gap);
   TellNotices();

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -107,6 +108,8 @@ TEST_F(BrokerStopTest, ItGoesOnServingWithoutDescriptorsAndAcceptsAgainLater) {
                        client->SubscribeRaw("a/*", inbox.Handler(), Patient()));
   ASSERT_OK_AND_ASSIGN(RawPublisher publisher, client->AdvertiseRaw("a/b"));
 
+  auto lost = std::make_unique<RawPeer>(broker_.socket_path());
+  ASSERT_TRUE(lost->Greet("lost"));
   std::vector<RawPeer> flood;
   for (rlim_t i = 0; i < 2 * kDescriptorsMax; ++i) {
     flood.emplace_back(broker_.socket_path());
@@ -117,6 +120,12 @@ TEST_F(BrokerStopTest, ItGoesOnServingWithoutDescriptorsAndAcceptsAgainLater) {
   EXPECT_OK(client->Flush(kPatience));
   EXPECT_EQ(inbox.Get().size(), 100u);
   EXPECT_OK(client->Ping(kPatience));
+  // A process that lives is waited for, although nothing can watch it.
+  lost = nullptr;
+  EXPECT_TRUE(WaitUntil([&] {
+    const auto clients = client->ListClients(kPatience);
+    return clients.ok() && clients->size() == 2 && !clients->back().connected;
+  }));
 
   flood.clear();
   auto late = Connect("late");

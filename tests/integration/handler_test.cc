@@ -312,6 +312,52 @@ TEST_P(HandlerTest, MayEndItsClientTogetherWithAllHandles) {
   EXPECT_OK(other_->Flush(kPatience));
 }
 
+TEST_P(HandlerTest, BeingToldOfAGapMayTurnTheLoop) {
+  // More than the sockets on the way take.
+  constexpr uint64_t kMessages = 1500;
+  constexpr size_t kPayloadBytes = 16 << 10;
+  const auto payload_of = [](uint64_t sequence) {
+    return std::string(kPayloadBytes, static_cast<char>('a' + sequence % 26));
+  };
+  Shared<bool> all_sent;
+  Shared<uint64_t> done;
+  uint64_t next = 1;
+  uint64_t missing = 0;
+  const auto on_event = [&](const Event& event) {
+    if (event.kind != Event::Kind::kGap) return;
+    EXPECT_EQ(event.first, next);
+    next = event.last + 1;
+    missing += event.last - event.first + 1;
+    EXPECT_OK(acting_->Ping(kPatience));
+  };
+  on_event_.Update([&](EventHandler& handler) { handler = on_event; });
+  SubscribeOptions options;
+  options.policy = BestEffort{.depth = 10};
+  ASSERT_OK_AND_ASSIGN(
+      auto subscription,
+      acting_->SubscribeRaw(
+          "in/*",
+          [&](const Message& message) {
+            all_sent.WaitUntil([](bool value) { return value; });
+            EXPECT_EQ(message.sequence(), next);
+            EXPECT_TRUE(message.text() == payload_of(message.sequence()));
+            next = message.sequence() + 1;
+            done.Update([&](uint64_t& value) { value = message.sequence(); });
+          },
+          Patient(options)));
+  ASSERT_OK_AND_ASSIGN(RawPublisher publisher, other_->AdvertiseRaw("in/1"));
+  ASSERT_OK(publisher.Publish(payload_of(1)));
+  for (uint64_t i = 2; i <= kMessages; ++i) {
+    ASSERT_OK(publisher.Publish(payload_of(i)));
+  }
+  ASSERT_OK(other_->Flush(kPatience));
+  all_sent.Update([](bool& value) { value = true; });
+  while (GetParam() && done.Get() < kMessages) EXPECT_OK(acting_->Process());
+  EXPECT_TRUE(
+      done.WaitUntil([](uint64_t sequence) { return sequence == kMessages; }));
+  EXPECT_GT(missing, 0u);
+}
+
 TEST_P(HandlerTest, AnEventHandlerMayCallAnythingToo) {
   Shared<int> connected;
   std::optional<RawPublisher> publisher;
