@@ -386,7 +386,7 @@ void Links::DetachSubscription(Subscription* subscription) {
         {.kind = wire::FrameKind::kLeave, .session = ToNumber(link->id)});
     for (auto& [topic, reading] : link->readings) {
       RemoveReading(reading.get());
-      TellMatches(*reading->channel);
+      TellMatches(reading->channel);
     }
     Destroy(link);
   }
@@ -440,16 +440,19 @@ uint32_t Links::MatchesOf(const Channel& channel) {
 void Links::TellMatchesOf(const Subscription& subscription) {
   for (const auto& [number, link] : subscription.links) {
     for (const auto& [topic, reading] : link->readings) {
-      TellMatches(*reading->channel);
+      TellMatches(reading->channel);
     }
   }
 }
 
-void Links::TellMatches(const Channel& channel) {
-  state_.SendHeader(channel.publisher->connection,
+void Links::TellMatches(Channel* channel) {
+  uint32_t matches = MatchesOf(*channel);
+  if (channel->publisher->reopening || matches == channel->matches_told) return;
+  channel->matches_told = matches;
+  state_.SendHeader(channel->publisher->connection,
                     {.kind = wire::FrameKind::kMatches,
-                     .target = ToNumber(channel.number),
-                     .sequence = MatchesOf(channel)});
+                     .target = ToNumber(channel->number),
+                     .sequence = matches});
 }
 
 void Links::Announce(const Reading& reading) {

@@ -84,6 +84,9 @@ class Links {
   static uint32_t MatchesOf(const Channel& channel);
   // Tells the publishers of all that `subscription` reads.
   void TellMatchesOf(const Subscription& subscription);
+  // If they have changed since it was told; not before its RESUMED, because
+  // JOIN comes first.
+  void TellMatches(Channel* channel);
 
  private:
   Link* LinkOf(Session* publisher, Subscription* subscription);
@@ -98,7 +101,6 @@ class Links {
   void MarkUnheard(Link* link);
   void Heard(Link* link);
   void Announce(const Reading& reading);
-  void TellMatches(const Channel& channel);
   void Drop(Reading* reading);
   void RemoveReading(Reading* reading);
   void Destroy(Link* link);

@@ -46,6 +46,7 @@ void Queue::Push(std::span<const std::byte> run, uint32_t messages) {
 }
 
 Block Queue::TakeBlock() {
+  if (!kept_.empty()) return {std::exchange(kept_, {}), 0};
   IPC_CHECK(!blocks_.empty());
   Block block = std::move(blocks_.front());
   blocks_.erase(blocks_.begin());
@@ -58,6 +59,10 @@ bool Queue::DropOldest() {
   IPC_CHECK(!blocks_.empty());
   Block& front = blocks_.front();
   wire::FrameHeader header = wire::LoadHeader(front.bytes.data() + front.begin);
+  if (header.kind == wire::FrameKind::kGone) {
+    std::span<const std::byte> frame = front.rest().first(header.size);
+    kept_.insert(kept_.end(), frame.begin(), frame.end());
+  }
   front.begin += header.size;
   bytes_ -= header.size;
   bool begins = BeginsPublication(header);
@@ -68,6 +73,7 @@ bool Queue::DropOldest() {
 
 void Queue::Clear() {
   blocks_.clear();
+  kept_.clear();
   bytes_ = 0;
   messages_ = 0;
 }

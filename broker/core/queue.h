@@ -4,7 +4,8 @@
 // blocks of bytes. Empty unless the subscriber's socket is full.
 //
 // Invariant: every block holds whole frames, so that a block can be committed
-// to the socket as it is and a frame can be dropped from the front.
+// to the socket as it is and a frame can be dropped from the front. GONE is
+// never dropped: a subscriber would remember the dead for ever.
 
 #ifndef IPC_BROKER_CORE_QUEUE_H_
 #define IPC_BROKER_CORE_QUEUE_H_
@@ -30,7 +31,8 @@ uint32_t CountMessages(std::span<const std::byte> frames);
 
 class Queue {
  public:
-  bool empty() const { return blocks_.empty(); }
+  bool empty() const { return blocks_.empty() && kept_.empty(); }
+  // All frames but those that were kept when their turn to be dropped came.
   uint64_t bytes() const { return bytes_; }
   // Publications whose first frame is here.
   uint64_t messages() const { return messages_; }
@@ -40,7 +42,8 @@ class Queue {
   void Push(std::span<const std::byte> run, uint32_t messages);
   // Moves the oldest block out. The queue must not be empty.
   Block TakeBlock();
-  // Drops the oldest frame. Returns whether a publication began with it.
+  // Drops the oldest frame; `bytes` must not be 0. Returns whether a
+  // publication began with it.
   bool DropOldest();
   void Clear();
 
@@ -48,6 +51,7 @@ class Queue {
   // Vectors, here and in the outbox, because an empty std::deque holds half a
   // kilobyte, and there is one for each subscription.
   std::vector<Block> blocks_;
+  std::vector<std::byte> kept_;  // in front of all blocks
   uint64_t bytes_ = 0;
   uint64_t messages_ = 0;
 };

@@ -37,11 +37,12 @@ absl::Status Requests::OnOpen(Session* session, const wire::Open& open,
     links_.Attach(channel, subscription, std::nullopt);
   }
   acknowledgement_.OnReadersChanged(channel);
+  channel->matches_told = Links::MatchesOf(*channel);
   state_.SendControl(
       session->connection,
       wire::Opened{.channel = channel->number,
                    .readers = links_.TellReadersOf(channel),
-                   .subscriptions = Links::MatchesOf(*channel),
+                   .subscriptions = channel->matches_told,
                    .send_schema = !open.schema_hash.empty() &&
                                   !state_.schemas.Has(open.schema_hash)},
       request);

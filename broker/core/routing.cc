@@ -43,7 +43,9 @@ absl::Status Routing::OnPublish(Session* session, Frame* frame) {
       header.fragment != channel->next_fragment) [[unlikely]] {
     return OnOutOfOrder(*channel, header);
   }
-  if (header.last_fragment != 0) [[unlikely]] {
+  if (header.last_fragment != 0 ||
+      header.size > uint64_t{kFrameHeaderBytes} + state_.message_bytes_max)
+      [[unlikely]] {
     if (Refuses(channel, header, frame->payload().size())) {
       return absl::OkStatus();
     }

@@ -76,6 +76,9 @@ void Sessions::OnResumed(Session* session) {
   }
   for (Subscription* subscription : stale) RemoveSubscription(subscription);
   links_.OnPublisherReady(session);
+  for (auto& channel : session->channels) {
+    if (channel != nullptr) links_.TellMatches(channel.get());
+  }
 }
 
 Session* Sessions::Make(const SessionKey& key) {

@@ -100,6 +100,7 @@ struct Channel {
   uint64_t unclaimed_from = 1;
   std::vector<struct Reading*> readings;
   uint32_t reliable_readings = 0;
+  uint32_t matches_told = 0;  // to the publisher
 
   uint64_t messages = 0;
   uint64_t bytes = 0;

@@ -79,7 +79,27 @@ void Receiving::OnAnnounce(wire::Announce announce) {
   if (announce.topic_id == TopicId{0}) return;
   uint64_t key =
       WireKey(ToNumber(announce.topic_id), ToNumber(announce.session_number));
-  announced_[key] = std::make_shared<const wire::Announce>(std::move(announce));
+  auto& known = announced_[key];
+  if (known != nullptr && *known == announce) return;
+  bool changed = known != nullptr;
+  known = std::make_shared<const wire::Announce>(std::move(announce));
+  if (changed) Rename(key);
+}
+
+// The publisher has opened the topic anew, with another type or channel.
+void Receiving::Rename(uint64_t key) {
+  cached_stream_ = nullptr;
+  for (auto& [id, subscription] : subscriptions_) {
+    auto stream = subscription->by_wire.find(key);
+    if (stream == subscription->by_wire.end()) continue;
+    stream->second->on_wire = false;
+    stream->second->acknowledge = false;
+    std::erase_if(subscription->to_acknowledge,
+                  [&](const std::shared_ptr<Stream>& listed) {
+                    return listed.get() == stream->second;
+                  });
+    subscription->by_wire.erase(stream);
+  }
 }
 
 Stream* Receiving::StreamOf(const wire::FrameHeader& header) {

@@ -117,6 +117,7 @@ class Receiving {
   uint64_t duplicates() const { return duplicates_; }
 
  private:
+  void Rename(uint64_t key);
   Stream* StreamOf(const wire::FrameHeader& header);
   std::span<const std::byte> Assemble(Stream* stream, const wire::Frame& frame);
   void List(Subscription* subscription, const std::shared_ptr<Stream>& stream,

@@ -130,6 +130,8 @@ struct Announce {
   uint32_t gid = 0;
   ChannelNumber channel{};
   uint64_t ack_bytes = 0;
+
+  bool operator==(const Announce&) const = default;
 };
 
 struct Join {

@@ -214,8 +214,9 @@ class BrokerMessageSizeTest : public testing::Test {
  protected:
   static constexpr uint64_t kLimit = 3 * uint64_t{kFramePayloadBytesMax};
 
-  BrokerMessageSizeTest()
-      : shell_(Options()), publisher_(&shell_, 1), reader_(&shell_, 2) {
+  BrokerMessageSizeTest() : BrokerMessageSizeTest(kLimit) {}
+  explicit BrokerMessageSizeTest(uint64_t limit)
+      : shell_(Options(limit)), publisher_(&shell_, 1), reader_(&shell_, 2) {
     publisher_.Greet();
     publisher_.Open(1, "t");
     reader_.Greet();
@@ -224,9 +225,9 @@ class BrokerMessageSizeTest : public testing::Test {
     reader_.Take();
   }
 
-  static BrokerOptions Options() {
+  static BrokerOptions Options(uint64_t limit) {
     BrokerOptions options;
-    options.message_bytes_max = kLimit;
+    options.message_bytes_max = limit;
     return options;
   }
 
@@ -288,6 +289,20 @@ TEST_F(BrokerMessageSizeTest, AcknowledgesWhatItRefusedWhenNobodyReads) {
   shell_.Advance(kStartHold);
   EXPECT_THAT(test::SequencesOf(publisher_.Take(), FrameKind::kAck),
               ElementsAre(1));
+}
+
+class BrokerSmallMessageSizeTest : public BrokerMessageSizeTest {
+ protected:
+  BrokerSmallMessageSizeTest() : BrokerMessageSizeTest(1000) {}
+};
+
+TEST_F(BrokerSmallMessageSizeTest, BoundsAMessageInOneFrame) {
+  publisher_.Publish(1, 1, std::string(1000, 'm'));
+  EXPECT_EQ(reader_.OnlyFrame(FrameKind::kDeliver).header.sequence, 1u);
+  publisher_.Publish(1, 2, std::string(1001, 'm'));
+  EXPECT_EQ(publisher_.OnlyFrame(FrameKind::kRefused).header.sequence, 2u);
+  publisher_.Publish(1, 3, "next");
+  EXPECT_EQ(reader_.OnlyFrame(FrameKind::kDeliver).header.sequence, 3u);
 }
 
 // -- Descriptors --

@@ -87,6 +87,42 @@ TEST_F(BrokerLinksTest, ASubscriptionIsConfirmedWhenItsPublisherHasJoined) {
   EXPECT_THAT(Delivered(), ElementsAre(2));
 }
 
+TEST_F(BrokerLinksTest, TheNumberOfMatchesComesBehindJoin) {
+  publisher_.Open(1, "t");
+  publisher_.Take();
+  reader_.Subscribe(5, "t");
+  const std::vector<Got> frames = publisher_.Take();
+  ASSERT_EQ(frames.size(), 2u);
+  EXPECT_EQ(frames[0].header.kind, FrameKind::kJoin);
+  EXPECT_EQ(frames[1].header.kind, FrameKind::kMatches);
+  EXPECT_EQ(frames[1].header.sequence, 1u);
+}
+
+TEST_F(BrokerLinksTest, AReopeningPublisherHearsOfMatchesBehindJoinToo) {
+  FrameClient late(&shell_, 4);
+  late.Hello();
+  late.Open(1, "t");
+  late.Take();
+  reader_.Subscribe(5, "t");
+  EXPECT_THAT(late.Take(), IsEmpty());
+  late.Resumed();
+  const std::vector<Got> frames = late.Take();
+  ASSERT_EQ(frames.size(), 2u);
+  EXPECT_EQ(frames[0].header.kind, FrameKind::kJoin);
+  EXPECT_EQ(frames[1].header.kind, FrameKind::kMatches);
+  EXPECT_EQ(frames[1].header.sequence, 1u);
+}
+
+TEST_F(BrokerLinksTest, ANumberOfMatchesIsToldOnce) {
+  reader_.Subscribe(5, "t");
+  FrameClient late(&shell_, 4);
+  late.Hello();
+  late.Open(1, "t");
+  EXPECT_EQ(late.Only<wire::Opened>().subscriptions, 1u);
+  late.Resumed();
+  EXPECT_THAT(late.TakeOf(FrameKind::kMatches), IsEmpty());
+}
+
 TEST_F(BrokerLinksTest, ItIsConfirmedWhenTheLastPublisherHasJoined) {
   publisher_.Open(1, "t");
   second_.Open(1, "t");

@@ -100,10 +100,11 @@ class OutboxTest : public testing::Test {
   void BeginTurn() { buffer_.reserve(1 << 20); }
   // One frame, which lies in the buffer behind the one before.
   void Run(uint32_t id, size_t payload_bytes = 3, uint16_t fragment = 0) {
+    ++sequence_;
     const std::string frame = FrameOf(
         {.kind = FrameKind::kDeliver,
          .target = id,
-         .sequence = ++sequence_,
+         .sequence = sequence_,
          .fragment = fragment,
          .last_fragment = fragment},
         std::string(payload_bytes, static_cast<char>('a' + sequence_ % 26)));

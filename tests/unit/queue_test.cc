@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "libipc/wire/frame.h"
 #include "tests/support/seed.h"
@@ -46,7 +47,11 @@ std::string Fragment(uint64_t sequence, uint16_t fragment) {
                  "part");
 }
 
-std::string Gone() { return FrameOf({.kind = FrameKind::kGone}); }
+std::string Gone(uint32_t session = 0) {
+  return FrameOf({.kind = FrameKind::kGone, .session = session});
+}
+
+std::string Abort() { return FrameOf({.kind = FrameKind::kAbort}); }
 
 void Push(Queue* queue, std::string_view frames) {
   queue->Push(Bytes(frames), CountMessages(Bytes(frames)));
@@ -142,7 +147,7 @@ TEST(QueueTest, DropsFramesFromTheFront) {
 
 TEST(QueueTest, TellsWhetherAPublicationBeganWithTheDroppedFrame) {
   Queue queue;
-  Push(&queue, Fragment(1, 0) + Fragment(1, 1) + Gone() + Deliver(2));
+  Push(&queue, Fragment(1, 0) + Fragment(1, 1) + Abort() + Deliver(2));
   EXPECT_TRUE(queue.DropOldest());
   EXPECT_EQ(queue.messages(), 1u);
   EXPECT_FALSE(queue.DropOldest());
@@ -151,6 +156,27 @@ TEST(QueueTest, TellsWhetherAPublicationBeganWithTheDroppedFrame) {
   EXPECT_TRUE(queue.DropOldest());
   EXPECT_TRUE(queue.empty());
   EXPECT_EQ(queue.messages(), 0u);
+}
+
+TEST(QueueTest, KeepsGoneInFrontOfWhatIsNotDropped) {
+  Queue queue;
+  Push(&queue, Deliver(1) + Gone(7) + Deliver(2) + Gone(8) + Deliver(3));
+  for (int i = 0; i < 4; ++i) queue.DropOldest();
+  EXPECT_EQ(queue.messages(), 1u);
+  EXPECT_EQ(queue.bytes(), Deliver(3).size());
+  EXPECT_EQ(Text(queue.TakeBlock().rest()), Gone(7) + Gone(8));
+  EXPECT_EQ(Text(queue.TakeBlock().rest()), Deliver(3));
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST(QueueTest, IsNotEmptyWithoutAnythingButGone) {
+  Queue queue;
+  Push(&queue, Gone(7));
+  queue.DropOldest();
+  EXPECT_EQ(queue.bytes(), 0u);
+  EXPECT_FALSE(queue.empty());
+  EXPECT_EQ(Text(queue.TakeBlock().rest()), Gone(7));
+  EXPECT_TRUE(queue.empty());
 }
 
 TEST(QueueTest, DropsABlockWithItsLastFrame) {
@@ -185,7 +211,10 @@ TEST(QueueTest, ClearForgetsEverything) {
 // -- Against a list of frames --
 
 struct Model {
+  std::string kept;
   std::deque<std::string> frames;
+
+  bool empty() const { return kept.empty() && frames.empty(); }
 
   uint64_t bytes() const {
     uint64_t sum = 0;
@@ -221,7 +250,11 @@ std::string RandomFrame(uint64_t sequence, std::mt19937_64* random) {
 void TakeBlock(Queue* queue, Model* model) {
   const std::string block = Text(queue->TakeBlock().rest());
   ASSERT_FALSE(block.empty());
-  std::string expected;
+  std::string expected = std::exchange(model->kept, "");
+  if (!expected.empty()) {
+    ASSERT_EQ(block, expected);
+    return;
+  }
   while (expected.size() < block.size() && !model->frames.empty()) {
     expected += model->frames.front();
     model->frames.pop_front();
@@ -243,18 +276,20 @@ TEST(QueueTest, KeepsOrderSizesAndCountsUnderRandomUse) {
         run += model.frames.back();
       }
       Push(&queue, run);
-    } else if (action < 17 && !queue.empty()) {
+    } else if (action < 17 && !model.frames.empty()) {
       ASSERT_EQ(queue.DropOldest(), Model::Begins(model.frames.front()));
+      if (model.frames.front() == Gone()) model.kept += Gone();
       model.frames.pop_front();
     } else if (action < 19 && !queue.empty()) {
       ASSERT_NO_FATAL_FAILURE(TakeBlock(&queue, &model)) << "step " << step;
     } else if (random() % 50 == 0) {
       queue.Clear();
       model.frames.clear();
+      model.kept.clear();
     }
     ASSERT_EQ(queue.bytes(), model.bytes()) << "step " << step;
     ASSERT_EQ(queue.messages(), model.messages()) << "step " << step;
-    ASSERT_EQ(queue.empty(), model.frames.empty()) << "step " << step;
+    ASSERT_EQ(queue.empty(), model.empty()) << "step " << step;
   }
 }
 

@@ -185,6 +185,38 @@ TEST_F(ReceivingTest, ChannelsAndPublishersHaveStreamsOfTheirOwn) {
   EXPECT_EQ(subscription_->streams.size(), 3u);
 }
 
+TEST_F(ReceivingTest, ATopicThatIsOpenedOnAnotherChannelIsAnotherStream) {
+  Handle(1);
+  Handle(2);
+  Announce(7, 3, 1, /*channel=*/6);
+  // Nothing of the old one is acknowledged as something of the new one.
+  EXPECT_THAT(Acks(), IsEmpty());
+  EXPECT_THAT(Handle(1, "new"), ElementsAre(Handed{1, "new", 0}));
+  EXPECT_THAT(Acks(), ElementsAre(Ack{1, 7, 3, 1}));
+  ASSERT_EQ(subscription_->streams.size(), 2u);
+}
+
+TEST_F(ReceivingTest, TheLastAnnouncementIsTheSourceOfWhatFollows) {
+  Handle(1);
+  wire::Announce announce;
+  announce.topic_id = TopicId{7};
+  announce.session_number = SessionNumber{3};
+  announce.session = Key(1);
+  announce.channel = ChannelNumber{5};
+  announce.topic = "a/b";
+  announce.type_name = "acme.Other";
+  announce.ack_bytes = kAckBytes;
+  receiving_.OnAnnounce(announce);
+  EXPECT_THAT(Handle(2), ElementsAre(Handed{2, "", 0}));
+  EXPECT_EQ(receiving_.last_stream()->source->type_name, "acme.Other");
+}
+
+TEST_F(ReceivingTest, AnAnnouncementThatIsRepeatedChangesNothing) {
+  Handle(1);
+  Announce(7, 3);
+  EXPECT_THAT(Acks(), ElementsAre(Ack{1, 7, 3, 1}));
+}
+
 TEST_F(ReceivingTest, SubscriptionsHaveStreamsOfTheirOwn) {
   Receiving::Subscription* other = Add("a/b");
   Handle(1);
