@@ -56,6 +56,7 @@ declare -A pid_of=()  # of what runs, by name
 start() {
   local name=$1
   shift
+  touch "$folder/$name.out"  # there is something to look into at once
   "$@" >>"$folder/$name.out" 2>>"$folder/$name.err" &
   pid_of[$name]=$!
 }

@@ -5,8 +5,9 @@
 //
 // The cork: the first message after a pause goes out at once, in the caller's
 // thread. In a burst, messages gather until there are 16 KiB of them or the
-// oldest has waited 50 us; the loop sends the tail of a burst. While one thread
-// sends, others append and leave the rest to it.
+// oldest has waited 50 us, and up to 64 KiB as the burst goes on. The loop
+// sends the tail of a burst: it is woken for a first one only and then looks
+// every 200 us. While one thread sends, others append and leave the rest to it.
 
 #include <algorithm>
 #include <cstring>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The tree of segments. Recursion is bounded by the segments of a topic (128)
+// The tree of segments. Recursion is bounded by the segments of a topic (32)
 // and branches only at "*" and "**", of which a pattern has few.
 
 #include "broker/core/pattern_index.h"

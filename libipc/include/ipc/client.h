@@ -39,8 +39,10 @@ class ClientImpl;
 
 // What the client has done since it started.
 struct ClientStats {
-  uint64_t published = 0;    // messages accepted by Publish
-  uint64_t received = 0;     // messages handed to handlers or Next
+  uint64_t published = 0;  // messages accepted by Publish
+  // Messages for handlers or Next, also those that their subscription was
+  // destroyed before it took.
+  uint64_t received = 0;
   uint64_t duplicates = 0;   // resent to us and dropped, as they should
   uint64_t missing = 0;      // messages told as missing by Gap events
   uint64_t resent = 0;       // frames sent again for a reader

@@ -53,7 +53,7 @@ struct ClientOptions {
   // /run/ipc/bus.sock.
   std::string socket_path = {};
   IfBrokerAbsent if_broker_absent = IfBrokerAbsent::kWait;
-  // Limit of kWait.
+  // Limit of kWait; also how long Advertise waits for its answer.
   absl::Duration connect_timeout = absl::Seconds(10);
   // How long Publish waits for room when its call names no time.
   absl::Duration publish_timeout = absl::Seconds(30);
