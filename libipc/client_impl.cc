@@ -261,7 +261,7 @@ void ClientImpl::Post(Command command) {
 
 MonotonicTime ClientImpl::NextDeadline() const {
   MutexLock lock(&mu_);
-  return LoopDeadline();
+  return LoopDeadline(flush_at_);
 }
 
 absl::Status ClientImpl::Process() {

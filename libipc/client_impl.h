@@ -182,10 +182,17 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   void Turn(MonotonicTime deadline) ABSL_LOCKS_EXCLUDED(mu_);
   void AcquireLoop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ReleaseLoop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  MonotonicTime LoopDeadline() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  MonotonicTime LoopDeadline(MonotonicTime flush_at) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void OnPollEvent(const net::PollEvent& event) ABSL_LOCKS_EXCLUDED(mu_);
   void RunCommands() ABSL_LOCKS_EXCLUDED(mu_);
   void OnTime() ABSL_LOCKS_EXCLUDED(mu_);
+  // Waits for events until `deadline`, or until the loop has something to do.
+  std::span<const net::PollEvent> WaitForEvents(MonotonicTime deadline)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // When the loop has to look after the tail of a burst; never if there is
+  // none and nothing waits.
+  MonotonicTime TailDue(MonotonicTime now) const;
   void FlushTail(MonotonicTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void TryConnect() ABSL_LOCKS_EXCLUDED(mu_);
   void ScheduleConnect();
@@ -256,10 +263,11 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   absl::Status last_error_ ABSL_GUARDED_BY(mu_);
   ClientStats stats_ ABSL_GUARDED_BY(mu_);
   const SubscriptionImpl* dispatching_ ABSL_GUARDED_BY(mu_) = nullptr;
-  // The cork.
-  MonotonicTime last_publish_ ABSL_GUARDED_BY(mu_);
+  // The cork. The atomic ones are written with the mutex held.
+  std::atomic<MonotonicTime> last_publish_ = MonotonicTime();
+  std::atomic<MonotonicTime> unsent_since_ = MonotonicTime::Never();
   uint64_t cork_bytes_ ABSL_GUARDED_BY(mu_) = 0;
-  MonotonicTime unsent_since_ ABSL_GUARDED_BY(mu_) = MonotonicTime::Never();
+  // When the loop looks after the tail; never: it has to be woken for that.
   MonotonicTime flush_at_ ABSL_GUARDED_BY(mu_) = MonotonicTime::Never();
   std::vector<std::span<std::byte>> parts_ ABSL_GUARDED_BY(mu_);
 
@@ -287,6 +295,8 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   std::vector<std::shared_ptr<SubscriptionImpl>> untold_;  // gaps in events_
   uint64_t received_ = 0;
   uint64_t missing_ = 0;
+  uint64_t told_received_ = 0;  // in stats_, with duplicates
+  MonotonicTime told_acknowledge_at_ = MonotonicTime::Never();
 
   std::thread thread_;
 };

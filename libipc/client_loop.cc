@@ -57,21 +57,35 @@ void ClientImpl::ReleaseLoop() {
   }
 }
 
-MonotonicTime ClientImpl::LoopDeadline() const {
+MonotonicTime ClientImpl::LoopDeadline(MonotonicTime flush_at) const {
   if (!commands_.empty() || broken_) return MonotonicTime();
-  return std::min({connect_at_, handshake_until_, flush_at_, acknowledge_at_});
+  return std::min({connect_at_, handshake_until_, flush_at, acknowledge_at_});
+}
+
+std::span<const net::PollEvent> ClientImpl::WaitForEvents(
+    MonotonicTime deadline) {
+  MonotonicTime flush_at;
+  {
+    MutexLock lock(&mu_);
+    flush_at = flush_at_;
+    deadline = std::min(deadline, LoopDeadline(MonotonicTime::Never()));
+  }
+  for (;;) {
+    std::span<const net::PollEvent> events =
+        poller_.Wait(std::min(deadline, flush_at));
+    now_ = net::Now();
+    if (!events.empty() || now_ >= deadline || now_ < flush_at) return events;
+    // In a burst the callers hold the mutex most of the time, and send.
+    flush_at = TailDue(now_);
+    if (flush_at <= now_ || flush_at.IsNever()) return events;
+  }
 }
 
 void ClientImpl::Turn(MonotonicTime deadline) {
-  {
-    MutexLock lock(&mu_);
-    deadline = std::min(deadline, LoopDeadline());
-  }
   if (handling_) turned_ = true;
-  std::span<const net::PollEvent> polled = poller_.Wait(deadline);
+  std::span<const net::PollEvent> polled = WaitForEvents(deadline);
   // A copy, because a handler may turn the loop.
   absl::InlinedVector<net::PollEvent, 4> events(polled.begin(), polled.end());
-  now_ = net::Now();
   for (const net::PollEvent& event : events) OnPollEvent(event);
   RunCommands();
   OnTime();
@@ -112,6 +126,7 @@ void ClientImpl::RunCommands() {
   bool broken;
   {
     MutexLock lock(&mu_);
+    if (flush_at_ <= now_) FlushTail(now_);
     commands.swap(commands_);
     broken = broken_;
   }
@@ -132,8 +147,6 @@ void ClientImpl::OnTime() {
   if (handshake_until_ <= now_) {
     Disconnect(absl::UnavailableError("the broker did not answer HELLO"));
   }
-  MutexLock lock(&mu_);
-  if (flush_at_ <= now_) FlushTail(now_);
 }
 
 void ClientImpl::TryConnect() {
@@ -184,7 +197,7 @@ void ClientImpl::Disconnect(const absl::Status& status) {
   current_ = nullptr;
   full_ = broken_ = false;
   handshake_until_ = MonotonicTime::Never();
-  unsent_since_ = MonotonicTime::Never();
+  unsent_since_.store(MonotonicTime::Never(), std::memory_order_relaxed);
   flush_at_ = MonotonicTime::Never();
   last_error_ = status;
   ++attempts_;
@@ -248,10 +261,13 @@ void ClientImpl::HandleFrames() {
         absl::StrCat("the broker sent a malformed frame: ",
                      absl::string_view(fault.data(), fault.size()))));
   }
+  uint64_t duplicates = session_.receiving().duplicates();
+  if (received_ + duplicates == told_received_) return;
+  told_received_ = received_ + duplicates;
   MutexLock lock(&mu_);
   stats_.received = received_;
   stats_.missing = missing_;
-  stats_.duplicates = session_.receiving().duplicates();
+  stats_.duplicates = duplicates;
 }
 
 absl::Status ClientImpl::HandleFrame(const wire::Frame& frame) {
@@ -300,12 +316,16 @@ absl::Status ClientImpl::HandleControl(const wire::Frame& frame) {
 
 void ClientImpl::SendAcksIfDue() {
   core::Receiving& receiving = session_.receiving();
+  if (receiving.acknowledge_at() > now_ &&
+      receiving.acknowledge_at() == told_acknowledge_at_) {
+    return;
+  }
   MutexLock lock(&mu_);
   if (receiving.acknowledge_at() <= now_) {
     receiving.AppendAcks(session_.publishing().control());
     Send();
   }
-  acknowledge_at_ = receiving.acknowledge_at();
+  acknowledge_at_ = told_acknowledge_at_ = receiving.acknowledge_at();
 }
 
 void ClientImpl::EndLoop() {

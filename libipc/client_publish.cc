@@ -4,10 +4,11 @@
 // finds that it is time.
 //
 // The cork: the first message after a pause goes out at once, in the caller's
-// thread. In a burst, messages gather until there are 16 KiB of them or the
-// oldest has waited 50 us, and up to 64 KiB as the burst goes on. The loop
-// sends the tail of a burst: it is woken for a first one only and then looks
-// every 200 us. While one thread sends, others append and leave the rest to it.
+// thread. In a burst, messages gather until there are 16 KiB of them (up to 64
+// KiB as it goes on) or the oldest has waited 50 us. The loop sends the tail of
+// a burst when that has waited 150 us: woken by the burst, it goes on looking
+// while there is one, without the mutex. While one thread sends, others append
+// and leave the rest to it.
 
 #include <algorithm>
 #include <cstring>
@@ -23,10 +24,13 @@ namespace ipc {
 namespace {
 
 // Publications closer together than this are a burst.
-constexpr absl::Duration kPause = absl::Microseconds(5);
+constexpr int64_t kPauseNanoseconds = 5'000;
 constexpr uint64_t kCorkBytes = 16 * 1024;
 constexpr uint64_t kCorkBytesMax = 64 * 1024;  // as a burst goes on
-constexpr absl::Duration kCorkTime = absl::Microseconds(50);
+constexpr int64_t kCorkNanoseconds = 50'000;
+// When the loop sends what no caller has sent.
+constexpr int64_t kTailNanoseconds = 150'000;
+constexpr absl::Duration kTailTime = absl::Nanoseconds(kTailNanoseconds);
 // One caller sends at most so often for others before the loop takes over.
 constexpr int kSendsPerCall = 8;
 
@@ -178,34 +182,45 @@ absl::Status ClientImpl::Publish(uint32_t channel,
 }
 
 void ClientImpl::AfterAppend(MonotonicTime now) {
-  bool pause = now - last_publish_ >= kPause;
-  last_publish_ = now;
-  if (unsent_since_.IsNever()) unsent_since_ = now;
+  MonotonicTime last = last_publish_.load(std::memory_order_relaxed);
+  MonotonicTime since = unsent_since_.load(std::memory_order_relaxed);
+  last_publish_.store(now, std::memory_order_relaxed);
+  if (since.IsNever()) {
+    since = now;
+    unsent_since_.store(now, std::memory_order_relaxed);
+  }
+  bool pause = now.NanosecondsSince(last) >= kPauseNanoseconds;
   if (pause) cork_bytes_ = kCorkBytes;
   if (pause || session_.publishing().unsent_bytes() >= cork_bytes_ ||
-      now - unsent_since_ >= kCorkTime) {
+      now.NanosecondsSince(since) >= kCorkNanoseconds) {
     if (!pause) cork_bytes_ = std::min(2 * cork_bytes_, kCorkBytesMax);
     Send();
     return;
   }
   if (flush_at_.IsNever()) {
-    flush_at_ = unsent_since_ + kCorkTime;
+    flush_at_ = since + kTailTime;
     if (!OnLoopThread()) Wake();
   }
 }
 
+MonotonicTime ClientImpl::TailDue(MonotonicTime now) const {
+  MonotonicTime since = unsent_since_.load(std::memory_order_relaxed);
+  if (!since.IsNever()) return since + kTailTime;
+  MonotonicTime last = last_publish_.load(std::memory_order_relaxed);
+  bool goes_on = now.NanosecondsSince(last) < kTailNanoseconds;
+  return goes_on ? now + kTailTime : MonotonicTime::Never();
+}
+
 void ClientImpl::FlushTail(MonotonicTime now) {
-  if (unsent_since_.IsNever() && !session_.publishing().HasUnsent()) {
-    // The callers send by themselves; look again while the burst goes on.
-    flush_at_ = now - last_publish_ < kCorkTime ? now + 4 * kCorkTime
-                                                : MonotonicTime::Never();
-  } else if (unsent_since_.IsNever() || now - unsent_since_ >= kCorkTime) {
-    // Also what Send has left to us: a resend has no publisher to continue it.
-    flush_at_ = MonotonicTime::Never();
-    Send();
-  } else {
-    flush_at_ = unsent_since_ + kCorkTime;
-  }
+  flush_at_ = TailDue(now);
+  // What Send has left to us is due, too: a resend has no publisher to
+  // continue it.
+  bool left = unsent_since_.load(std::memory_order_relaxed).IsNever() &&
+              session_.publishing().HasUnsent();
+  if (flush_at_ > now && !left) return;
+  flush_at_ = MonotonicTime::Never();
+  Send();
+  if (flush_at_.IsNever()) flush_at_ = TailDue(now);
 }
 
 void ClientImpl::Send() {
@@ -220,7 +235,7 @@ void ClientImpl::Send() {
       more = false;
       break;
     }
-    unsent_since_ = MonotonicTime::Never();
+    unsent_since_.store(MonotonicTime::Never(), std::memory_order_relaxed);
     size_t bytes = 0;
     for (const auto& segment : segments) bytes += segment.size();
     mu_.Unlock();

@@ -44,6 +44,11 @@ class MonotonicTime {
     if (IsNever()) return absl::InfiniteDuration();
     return absl::Nanoseconds(nanoseconds_ - other.nanoseconds_);
   }
+  // For what is done for each message: absl::Duration divides. Neither time
+  // may be Never().
+  constexpr int64_t NanosecondsSince(MonotonicTime earlier) const {
+    return nanoseconds_ - earlier.nanoseconds_;
+  }
 
  private:
   int64_t nanoseconds_ = 0;

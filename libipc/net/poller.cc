@@ -80,6 +80,7 @@ void Poller::Remove(int fd) {
 
 void Poller::SetTimer(MonotonicTime deadline) {
   timer_at_ = deadline;
+  timer_fired_ = false;
   itimerspec setting{};  // all zero: not set, and no longer readable
   if (!deadline.IsNever()) {
     setting.it_value.tv_sec = deadline.nanoseconds() / 1'000'000'000;
@@ -91,14 +92,15 @@ void Poller::SetTimer(MonotonicTime deadline) {
 
 std::span<const PollEvent> Poller::Wait(MonotonicTime deadline) {
   bool waits = deadline != MonotonicTime();
-  if (waits && deadline < timer_at_) SetTimer(deadline);
+  if (waits && (deadline < timer_at_ || timer_fired_)) SetTimer(deadline);
   int count = epoll_wait(fd_.get(), raw_.data(), static_cast<int>(raw_.size()),
                          waits ? -1 : 0);
   events_.clear();
   for (int i = 0; i < count; ++i) {
     const epoll_event& raw = raw_[static_cast<size_t>(i)];
     if (raw.data.u64 == kTimerKey) {
-      SetTimer(MonotonicTime::Never());
+      timer_at_ = MonotonicTime::Never();
+      timer_fired_ = true;  // disarmed only if nothing sets it anew
       continue;
     }
     events_.push_back(

@@ -59,6 +59,7 @@ class Poller {
   Fd fd_;
   Fd timer_;
   MonotonicTime timer_at_ = MonotonicTime::Never();  // not set
+  bool timer_fired_ = false;  // readable until it is set anew
   std::vector<epoll_event> raw_;
   std::vector<PollEvent> events_;
 };

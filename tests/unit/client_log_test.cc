@@ -442,15 +442,14 @@ void Act(std::mt19937_64* random, size_t window, LogPair* pair) {
     case 3: {
       size_t payload = (*random)() % (window / 4);
       if ((*random)() % 40 == 0) payload = (*random)() % (2 * window);
-      const size_t before = pair->live_bytes();
+      const uint64_t before = pair->log().bytes();
       const bool taken = pair->Append(channel, payload);
       if (taken) break;
       // Not without reason: nothing is refused that fits beside what is there
-      // and the hole at the end of a lap.
+      // and the hole that it may leave at the end of a lap.
       ASSERT_FALSE(before == 0 && payload <= window / 4);
-      ASSERT_GT(before + 2 * (payload + kFrameHeaderBytes) + window / 4 +
-                    kFrameHeaderBytes,
-                window);
+      if (payload > kFramePayloadBytesMax) break;
+      ASSERT_GT(before + 2 * (payload + kFrameHeaderBytes), window);
       break;
     }
     case 4:
