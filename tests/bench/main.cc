@@ -57,7 +57,7 @@ Settings MakeSettings(const CommandLine& line) {
   settings.full = line.full;
   settings.runs = line.runs > 0 ? line.runs : line.full ? 5 : 3;
   settings.run_ns = (line.full ? 3 : 1) * kNsPerSecond;
-  settings.idle_connections = line.full ? 5000 : 1000;
+  settings.idle_connections = line.full ? 3000 : 1000;
   return settings;
 }
 
