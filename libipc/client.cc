@@ -39,8 +39,7 @@ absl::StatusOr<RawPublisher> Client::Advertise(
     IPC_ASSIGN_OR_RETURN(channel.schema, SchemaOf(type));
     channel.schema_hash = wire::Sha256(channel.schema);
   }
-  IPC_ASSIGN_OR_RETURN(uint32_t number,
-                       impl_->OpenChannel(topic, std::move(channel)));
+  IPC_ASSIGN_OR_RETURN(uint32_t number, impl_->OpenChannel(topic, channel));
   return RawPublisher(impl_, number);
 }
 

@@ -89,7 +89,7 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   // -- client_publish.cc
 
   absl::StatusOr<uint32_t> OpenChannel(std::string_view topic,
-                                       core::ChannelType type);
+                                       const core::ChannelType& type);
   void ReleaseChannel(uint32_t channel);
   absl::Status Publish(uint32_t channel, std::span<const std::byte> payload,
                        absl::Duration timeout);

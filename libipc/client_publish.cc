@@ -59,8 +59,8 @@ class PartsOutputStream : public google::protobuf::io::ZeroCopyOutputStream {
 
 }  // namespace
 
-absl::StatusOr<uint32_t> ClientImpl::OpenChannel(std::string_view topic,
-                                                 core::ChannelType type) {
+absl::StatusOr<uint32_t> ClientImpl::OpenChannel(
+    std::string_view topic, const core::ChannelType& type) {
   IPC_RETURN_IF_ERROR(CheckTopic(topic));
   MutexLock lock(&mu_);
   core::Publishing& publishing = session_.publishing();

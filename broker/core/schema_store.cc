@@ -31,7 +31,7 @@ absl::Status SchemaStore::Add(const std::string& hash, std::string set) {
   if (Has(hash)) return absl::OkStatus();
   bytes_ += set.size();
   order_.push_back(hash);
-  sets_.emplace(hash, std::move(set));
+  sets_[hash] = std::move(set);
   while (bytes_ > bytes_max_) {
     auto oldest = sets_.find(order_.front());
     bytes_ -= oldest->second.size();

@@ -19,8 +19,9 @@ namespace ipc::test {
 inline Process StartSubscriber(const std::string& socket_path,
                                const std::string& pattern,
                                const std::string& policy, int publishers = 1) {
-  Process process({.argv = {IPC_TEST_BIN_DIR "/bus_subscriber", socket_path,
-                            pattern, policy, std::to_string(publishers)}});
+  const std::string program = IPC_TEST_BIN_DIR "/bus_subscriber";
+  Process process({.argv = {program, socket_path, pattern, policy,
+                            std::to_string(publishers)}});
   EXPECT_EQ(process.ReadLine(), "ready") << process.err();
   return process;
 }
@@ -28,8 +29,9 @@ inline Process StartSubscriber(const std::string& socket_path,
 // helpers/bus_publisher.cc.
 inline Process StartPublisher(const std::string& socket_path, int number,
                               uint64_t count) {
-  return Process({.argv = {IPC_TEST_BIN_DIR "/bus_publisher", socket_path,
-                           std::to_string(number), std::to_string(count)}});
+  const std::string program = IPC_TEST_BIN_DIR "/bus_publisher";
+  return Process({.argv = {program, socket_path, std::to_string(number),
+                           std::to_string(count)}});
 }
 
 // What a subscriber says at its end.

@@ -305,7 +305,7 @@ TEST_F(SubscribeTest, AMessageThatWasTakenOwnsItsPayload) {
   ASSERT_OK_AND_ASSIGN(RawPublisher publisher, writer_->AdvertiseRaw("a/b"));
   ASSERT_OK(publisher.Publish("kept"));
   ASSERT_OK_AND_ASSIGN(const Message message, subscription.Next(kPatience));
-  const Message copy = message;
+  Message copy = message;
   subscription = RawSubscription();
   reader_ = nullptr;
   EXPECT_EQ(message.text(), "kept");

@@ -61,8 +61,7 @@ absl::Status TrafficPublisher::PublishOne(bool last) {
                        .number = published_ + 1};
   std::uniform_int_distribution<size_t> bytes(plan_.bytes_min, plan_.bytes_max);
   MakePayload(stamp, bytes(random_), &payload_);
-  const absl::Status status =
-      topics_[random_() % topics_.size()].Publish(payload_);
+  absl::Status status = topics_[random_() % topics_.size()].Publish(payload_);
   if (status.ok()) ++published_;
   return status;
 }
