@@ -305,12 +305,12 @@ TEST_F(SubscribeTest, AMessageThatWasTakenOwnsItsPayload) {
   ASSERT_OK_AND_ASSIGN(RawPublisher publisher, writer_->AdvertiseRaw("a/b"));
   ASSERT_OK(publisher.Publish("kept"));
   ASSERT_OK_AND_ASSIGN(const Message message, subscription.Next(kPatience));
-  Message copy = message;
+  const std::vector<Message> copies(1, message);
   subscription = RawSubscription();
   reader_ = nullptr;
   EXPECT_EQ(message.text(), "kept");
-  EXPECT_EQ(copy.text(), "kept");
-  EXPECT_EQ(copy.publisher().name, "writer");
+  EXPECT_EQ(copies[0].text(), "kept");
+  EXPECT_EQ(copies[0].publisher().name, "writer");
 }
 
 }  // namespace

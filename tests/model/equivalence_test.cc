@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/support/seed.h"
 
 namespace ipc::model {
@@ -29,7 +30,8 @@ std::vector<std::string> AllNames(const std::vector<std::string>& alphabet,
     std::vector<std::string> longer;
     for (const std::string& begin : longest) {
       for (const std::string& segment : alphabet) {
-        longer.push_back(begin.empty() ? segment : begin + "/" + segment);
+        longer.push_back(begin.empty() ? segment
+                                       : absl::StrCat(begin, "/", segment));
       }
     }
     longest = std::move(longer);

@@ -59,7 +59,7 @@ int Milliseconds(absl::Time deadline) {
 // Goodbye { reason = 1; text = 2; }, both short.
 void ReadGoodbye(std::string_view payload, int* reason, std::string* text) {
   if (payload.size() >= 2 && payload[0] == 0x08) {
-    *reason = payload[1];
+    *reason = static_cast<unsigned char>(payload[1]);
     payload.remove_prefix(2);
   }
   if (payload.size() >= 2 && payload[0] == 0x12) {

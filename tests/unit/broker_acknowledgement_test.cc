@@ -20,7 +20,6 @@ namespace {
 
 using test::FrameClient;
 using test::Got;
-using test::PublishOf;
 using test::SequencesOf;
 using testing::ElementsAre;
 using testing::IsEmpty;

@@ -373,30 +373,30 @@ TEST_F(BrokerStateTest, AFaultyHeaderEndsTheConnection) {
     wire::StoreHeader(header, reinterpret_cast<std::byte*>(bytes.data()));
     faults.emplace_back(fault, bytes);
   };
-  const auto kPing = FrameKind::kPing;
-  const auto kPublish = FrameKind::kPublish;
-  add(wire::FrameFault::kSizeBelowHeader, {.size = 39, .kind = kPing});
+  const auto ping = FrameKind::kPing;
+  const auto publish = FrameKind::kPublish;
+  add(wire::FrameFault::kSizeBelowHeader, {.size = 39, .kind = ping});
   add(wire::FrameFault::kSizeAboveLimit,
       {.size = kControlFrameBytesMax + 1, .kind = FrameKind::kOpen});
-  add(wire::FrameFault::kUnknownFlags, {.kind = kPing, .flags = 2});
-  add(wire::FrameFault::kReservedNotZero, {.kind = kPing, .reserved = 1});
+  add(wire::FrameFault::kUnknownFlags, {.kind = ping, .flags = 2});
+  add(wire::FrameFault::kReservedNotZero, {.kind = ping, .reserved = 1});
   add(wire::FrameFault::kDescriptorsNotNegotiated,
-      {.kind = kPing, .descriptors = 1});
+      {.kind = ping, .descriptors = 1});
   add(wire::FrameFault::kExtensionBeyondFrame,
-      {.kind = kPublish, .extension = 1});
+      {.kind = publish, .extension = 1});
   add(wire::FrameFault::kExtensionAboveLimit,
-      {.size = 3000, .kind = kPublish, .extension = 1025});
-  add(wire::FrameFault::kFragmentBeyondLast, {.kind = kPublish, .fragment = 1});
+      {.size = 3000, .kind = publish, .extension = 1025});
+  add(wire::FrameFault::kFragmentBeyondLast, {.kind = publish, .fragment = 1});
   add(wire::FrameFault::kFragmentNotFull,
-      {.kind = kPublish, .last_fragment = 1});
-  add(wire::FrameFault::kPayloadNotAllowed, {.size = 41, .kind = kPing});
+      {.kind = publish, .last_fragment = 1});
+  add(wire::FrameFault::kPayloadNotAllowed, {.size = 41, .kind = ping});
   client_.Greet();
   for (const auto& [fault, bytes] : faults) {
     SCOPED_TRACE(wire::FaultText(fault));
     FrameClient client(&shell_, 2);
     client.Greet();
     // What came before it is still answered.
-    client.Send(FrameOf({.kind = kPing}) + bytes);
+    client.Send(FrameOf({.kind = ping}) + bytes);
     const Got pong = client.Take().front();
     EXPECT_EQ(pong.header.kind, FrameKind::kPong);
     EXPECT_FALSE(client.is_open());

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "broker/core/state.h"
 #include "libipc/base/topic_grammar.h"
 #include "tests/support/seed.h"
@@ -31,7 +32,8 @@ std::vector<std::string> AllNames(const std::vector<std::string>& alphabet,
     std::vector<std::string> longer;
     for (const std::string& begin : longest) {
       for (const std::string& segment : alphabet) {
-        longer.push_back(begin.empty() ? segment : begin + "/" + segment);
+        longer.push_back(begin.empty() ? segment
+                                       : absl::StrCat(begin, "/", segment));
       }
     }
     longest = std::move(longer);

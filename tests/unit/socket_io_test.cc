@@ -48,7 +48,7 @@ class SocketIoTest : public testing::Test {
   }
   IoResult ReceiveSome(std::string* text, size_t room = 1 << 20) {
     std::vector<std::byte> buffer(room);
-    const IoResult result = Receive(theirs_.get(), buffer);
+    IoResult result = Receive(theirs_.get(), buffer);
     *text = Text(std::span(buffer).first(result.bytes));
     return result;
   }
