@@ -230,9 +230,20 @@ void Server::OnWatched(uint64_t key) {
   Flush();
 }
 
+void Server::EndTheDead() {
+  for (const SessionKey& session : broker_.TakeAwaited()) {
+    if (net::IsGone(session.pid)) broker_.OnProcessExited(session, net::Now());
+  }
+}
+
 void Server::Flush() {
   for (;;) {
     std::vector<Connection*> dirty = broker_.TakeDirty();
+    if (dirty.empty()) {
+      // In a turn of its own, when nothing borrows from the buffer.
+      EndTheDead();
+      dirty = broker_.TakeDirty();
+    }
     if (dirty.empty()) break;
     for (Connection* connection : dirty) SendTo(connection);
   }

@@ -73,6 +73,9 @@ class Server {
   void OnLost(ConnectionId id, const std::string& error);
   bool WatchProcess(const Client& client, const SessionKey& session);
   void OnWatched(uint64_t key);
+  // Ends the sessions that publishers have told of and whose processes are
+  // gone: else they would be waited for, after each restart anew.
+  void EndTheDead();
   // Sends to everybody who has something to get, and closes what has ended.
   void Flush();
   void SendTo(Connection* connection);

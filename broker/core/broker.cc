@@ -394,4 +394,8 @@ std::vector<Ended> Broker::TakeEnded() {
   return std::exchange(state_.ended, {});
 }
 
+std::vector<SessionKey> Broker::TakeAwaited() {
+  return std::exchange(state_.awaited, {});
+}
+
 }  // namespace ipc::broker

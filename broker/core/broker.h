@@ -74,6 +74,9 @@ class Broker {
   void OnSent(Connection* connection);
   // Connections to be closed once their last bytes are sent.
   std::vector<Ended> TakeEnded();
+  // Sessions that publishers have told of in the last turns, and that this
+  // broker has never seen: their processes may be gone (OnProcessExited).
+  std::vector<SessionKey> TakeAwaited();
   // Null if there is no such connection.
   Connection* Find(ConnectionId id) const;
 

@@ -174,6 +174,7 @@ Session* Sessions::Await(const SessionKey& key) {
   if (state_.sessions.size() >= 2 * kConnectionsMax) return nullptr;
   Session* session = Make(key);
   StartGrace(session);
+  state_.awaited.push_back(key);
   return session;
 }
 

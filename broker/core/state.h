@@ -234,6 +234,7 @@ struct State {
   // -- For the shell
   std::vector<Connection*> dirty;
   std::vector<Ended> ended;
+  std::vector<SessionKey> awaited;  // Broker::TakeAwaited
 
   void MarkDirty(Connection* connection) {
     if (connection->dirty) return;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -217,6 +218,14 @@ Fd PeerProcess(int fd, int32_t pid) {
   if (errno != ENOPROTOOPT || pid <= 0) return Fd();
   // An older kernel: the number may have been given to another process.
   return Fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+}
+
+bool IsGone(int32_t pid) {
+  if (pid <= 0) return false;  // in a namespace that we do not see
+  Fd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  if (!process.valid()) return errno == ESRCH;
+  pollfd ended{.fd = process.get(), .events = POLLIN, .revents = 0};
+  return poll(&ended, 1, 0) == 1;
 }
 
 void SetSendBuffer(int fd, int bytes) {

@@ -65,6 +65,9 @@ absl::StatusOr<PeerCredentials> PeerOf(int fd);
 // the process ends. Invalid if the process is gone already.
 Fd PeerProcess(int fd, int32_t pid);
 
+// Whether no process has this number, or one that has ended. False in doubt.
+bool IsGone(int32_t pid);
+
 // Room for as many bytes in flight as the system allows, up to `bytes`.
 void SetSendBuffer(int fd, int bytes);
 

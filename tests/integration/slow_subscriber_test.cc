@@ -184,5 +184,27 @@ TEST_F(SlowSubscriberTest, AReliableReaderThatDiesReleasesItsPublishersAtOnce) {
   EXPECT_LT(absl::Now() - killed, absl::Seconds(4));
 }
 
+// The next broker never sees it, and hears of it from the publisher only.
+TEST_F(SlowSubscriberTest, AReaderThatDiesWithTheBrokerHoldsNobody) {
+  Process reader =
+      StartSubscriber(broker_.socket_path(), "load/**", "reliable");
+  auto client = Connect("writer");
+  ASSERT_OK_AND_ASSIGN(RawPublisher publisher, client->AdvertiseRaw("load/0"));
+  ASSERT_OK(publisher.Publish("read"));
+  // Acknowledged: from now on the publisher is sure of its readers.
+  ASSERT_OK(client->Flush(kPatience));
+  reader.Pause();
+  ASSERT_OK(publisher.Publish("never read"));
+  EXPECT_CODE(kDeadlineExceeded, client->Flush(absl::Milliseconds(50)));
+  broker_.Kill();
+  reader.Signal(SIGKILL);
+  EXPECT_EQ(reader.Wait(), -SIGKILL);
+  broker_.Start();
+  const absl::Time started = absl::Now();
+  EXPECT_OK(client->Flush(kPatience));
+  // Not after the time for which a lost connection is waited for.
+  EXPECT_LT(absl::Now() - started, absl::Seconds(4));
+}
+
 }  // namespace
 }  // namespace ipc::test

@@ -111,6 +111,18 @@ TEST_F(BrokerRestartTest, AReaderThatDiedIsNotAwaited) {
   EXPECT_THAT(Acks(), ElementsAre(10));
 }
 
+TEST_F(BrokerRestartTest, TheShellIsToldOnceOfAReaderThatNobodyHasSeen) {
+  PublisherComes();
+  EXPECT_THAT(shell_.broker().TakeAwaited(), ElementsAre(reader_.key()));
+  EXPECT_THAT(shell_.broker().TakeAwaited(), IsEmpty());
+}
+
+TEST_F(BrokerRestartTest, AReaderThatIsHereIsNotAskedAfter) {
+  ReaderComes();
+  PublisherComes();
+  EXPECT_THAT(shell_.broker().TakeAwaited(), IsEmpty());
+}
+
 TEST_F(BrokerRestartTest, AReaderThatComesGetsWhatItIsEntitledTo) {
   PublisherComes();
   publisher_.Publish(1, 10);

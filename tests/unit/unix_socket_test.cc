@@ -340,5 +340,19 @@ TEST_F(UnixSocketTest, AProcessThatEndedBeforeIsKnownToBeGone) {
   EXPECT_TRUE(!process.valid() || IsReadable(process.get()));
 }
 
+TEST_F(UnixSocketTest, AProcessIsGoneWhenItHasEnded) {
+  EXPECT_FALSE(IsGone(getpid()));
+  EXPECT_FALSE(IsGone(0));
+  EXPECT_FALSE(IsGone(-1));
+  const Listener listener = Listen();
+  Child child(path_);
+  const pid_t pid = child.pid();
+  EXPECT_FALSE(IsGone(pid));
+  child.LetEnd();
+  EXPECT_TRUE(IsGone(pid));
+  child.End();
+  EXPECT_TRUE(IsGone(pid));
+}
+
 }  // namespace
 }  // namespace ipc::net
