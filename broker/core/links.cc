@@ -164,6 +164,7 @@ void Links::Start(Link* link) {
 
 void Links::SendJoin(Link* link) {
   link->state = Link::State::kJoining;
+  ++link->joins_under_way;
   wire::Join join{.reader = ReaderOf(*link), .channels = {}};
   for (const auto& [topic, reading] : link->readings) {
     join.channels.push_back(reading->channel->number);
@@ -185,6 +186,13 @@ void Links::SendResend(Link* link) {
 }
 
 void Links::OnJoined(Link* link) {
+  // Not the answer to what was asked before the reader's connection was lost:
+  // the publisher takes the reader to begin at its last answer.
+  if (link->joins_under_way > 0) --link->joins_under_way;
+  if (link->joins_under_way == 0) Begin(link);
+}
+
+void Links::Begin(Link* link) {
   if (link->state != Link::State::kJoining) return;
   for (auto& [topic, reading] : link->readings) {
     reading->consumed = EntryOf(*reading->channel) - 1;
@@ -245,7 +253,7 @@ void Links::OnJoinTimer(Session* session, SubscriptionId id) {
   Subscription* subscription = found->second.get();
   if (state_.now >= subscription->confirm_until) {
     for (auto& [number, link] : subscription->links) {
-      OnJoined(link);
+      Begin(link);
       Heard(link);
     }
   }
@@ -321,6 +329,7 @@ void Links::OnPublisherAway(Session* publisher) {
       reading->told = false;
     }
     link->resend_under_way = false;
+    link->joins_under_way = 0;
     // A reader that was still joining begins where the publisher does when it
     // is back: it is not entitled to what was on its way here.
     if (live) link->catch_up = link->subscription->reliable;

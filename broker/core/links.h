@@ -93,6 +93,7 @@ class Links {
   void Start(Link* link);
   void StartFresh(Link* link);
   void SendJoin(Link* link);
+  void Begin(Link* link);
   void SendResend(Link* link);
   void GoLive(Link* link);
   void Enter(Reading* reading);

@@ -227,6 +227,28 @@ TEST_F(BrokerLinksTest, JoinedOfAnybodyElseChangesNothing) {
 
 // -- LEAVE and GONE --
 
+// The publisher takes the reader to begin at its last answer, and hands it back
+// like that to the next broker.
+TEST_F(BrokerLinksTest, AReaderThatCameBackBeginsBehindTheSecondJoined) {
+  publisher_.Open(1, "t");
+  publisher_.Take();
+  reader_.Subscribe(5, "t");
+  const ReaderId reader = publisher_.Only<wire::Join>().reader.reader;
+  reader_.Lose();
+  reader_.Connect();
+  reader_.Hello();
+  reader_.Subscribe(5, "t");
+  reader_.Resumed();
+  reader_.Take();
+  publisher_.Joined(reader);
+  publisher_.Publish(1, 1);
+  EXPECT_THAT(reader_.Take(), IsEmpty());
+  publisher_.Joined(reader);
+  publisher_.Publish(1, 2);
+  const std::vector<Got> frames = reader_.Take();
+  EXPECT_THAT(SequencesOf(frames, FrameKind::kDeliver), ElementsAre(2));
+}
+
 TEST_F(BrokerLinksTest, APublisherHearsWhenAReaderLeaves) {
   publisher_.Open(1, "t");
   publisher_.Take();
