@@ -112,6 +112,7 @@ byte position[4];      // told by SUBSCRIBE, until the publisher comes
 #define BEHIND 4    // the queue was full
 #define CATCHING 5  // RESEND is sent
 byte link[4];
+byte joins[4];      // JOINs that are not answered
 bool catch_up[4];   // may lack something
 bool resending[4];  // RESEND is sent, RESEND_END has not come
 bool unheard[4];    // the publisher must answer before all is confirmed
@@ -190,7 +191,7 @@ inline Start(l) {
   :: else ->
      EITHER(catch_up[l] || !unheard[l],
             catch_up[l] = true; SendResend(l),
-            link[l] = JOINING; down[P(l)]!JOIN(l, 0))
+            link[l] = JOINING; joins[l]++; down[P(l)]!JOIN(l, 0))
   fi
 }
 
@@ -344,7 +345,15 @@ inline OnResendEnd(l) {
 }
 
 inline OnJoined(l) {
+  joins[l]--;
+  // A reader that came anew before the answer was asked for twice: it begins
+  // where its publisher says so last.
+#ifndef FAULT_JOIN_AGAIN
+  WHEN(link[l] == JOINING && joins[l] == 0,
+       done[l] = next[P(l)] - 1; Heard(l); GoLive(l))
+#else
   WHEN(link[l] == JOINING, done[l] = next[P(l)] - 1; Heard(l); GoLive(l))
+#endif
 }
 
 // --- The ends of connections -------------------------------------------------
@@ -353,6 +362,7 @@ inline ForgetLink(l) {
   link[l] = NO_LINK;
   catch_up[l] = false;
   resending[l] = false;
+  joins[l] = 0;
   unheard[l] = false;
   told[l] = false;
   done[l] = 0;
@@ -381,6 +391,7 @@ inline LosePublisherOf(l) {
 #endif
   told[l] = false;
   resending[l] = false;
+  joins[l] = 0;
   WHEN(link[l] != NO_LINK, link[l] = WAITING)
 }
 
@@ -409,12 +420,7 @@ inline OnDown(p) {
      known[p] = true;
      printf("P%d: ACK %d\n", p, x)
   :: down[p]?JOIN(x, _) ->
-#ifndef FAULT_JOIN_AGAIN
-     // An earlier JOIN may count: its reader came anew before the answer.
-     WHEN(noted[x] == 0, noted[x] = sent[p] + 1);
-#else
      noted[x] = sent[p] + 1;
-#endif
      WHEN(publisher[p] == RESUMED, OnJoined(x));
      printf("P%d: JOIN of S%d, from %d\n", p, S(x), noted[x])
   :: down[p]?RESEND(x, y) ->
