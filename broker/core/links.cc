@@ -116,7 +116,6 @@ void Links::DropUnmatched(Subscription* subscription) {
 
 void Links::OnPublisherReady(Session* publisher) {
   for (auto& [id, link] : publisher->links) {
-    link->named = false;
     if (link->state == Link::State::kWaiting) StartFresh(link.get());
   }
 }
@@ -331,9 +330,6 @@ void Links::OnPublisherAway(Session* publisher) {
     }
     link->resend_under_way = false;
     link->joins_under_way = 0;
-    // What the publisher has sent since OPENED is the reader's, though nothing
-    // of that has come.
-    if (std::exchange(link->named, false)) link->catch_up = true;
     // A reader that was still joining begins where the publisher does when it
     // is back: it is not entitled to what was on its way here.
     if (live) link->catch_up = link->subscription->reliable;
@@ -437,11 +433,6 @@ std::vector<wire::Reader> Links::TellReadersOf(Channel* channel) const {
     readers.push_back(ReaderOf(link));
     readers.back().from =
         begins_here ? EntryOf(*channel) : reading->consumed + 1;
-    if (begins_here && channel->publisher->reopening) {
-      reading->link->named = true;
-      reading->resend_from = EntryOf(*channel);
-      reading->consumed = reading->resend_from - 1;
-    }
     reading->told = true;
   }
   return readers;

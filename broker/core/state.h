@@ -131,9 +131,6 @@ struct Link {
   State state = State::kWaiting;
   bool catch_up = false;  // may lack something; needs RESEND before it is live
   bool resend_under_way = false;
-  // OPENED has named the reader as one that begins there, and the publisher
-  // has not sent RESUMED since.
-  bool named = false;
   uint32_t joins_under_way = 0;  // asked for, and not answered yet
   // The subscription is not confirmed before the publisher has answered.
   bool unheard = false;
