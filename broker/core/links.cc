@@ -63,7 +63,7 @@ void Links::Attach(Channel* channel, Subscription* subscription,
   if (subscription->reliable) {
     bool may_resume =
         !IsReady(*subscription) || state_.now < subscription->resumed_until;
-    bool claims = true;
+    reading->claimed = true;
     if (position != subscription->positions.end()) {
       from = std::max(position->second + 1, handed_back.value_or(0));
     } else if (handed_back.has_value() && may_resume) {
@@ -72,9 +72,9 @@ void Links::Attach(Channel* channel, Subscription* subscription,
       from = channel->unclaimed_from;
     } else {
       // It is new, or has been told that this publisher was gone.
-      claims = false;
+      reading->claimed = false;
     }
-    link->catch_up |= claims && link->state != Link::State::kLive;
+    link->catch_up |= reading->claimed && link->state != Link::State::kLive;
     // What is acknowledged, the publisher no longer has.
     from = std::max(from, channel->acknowledged + 1);
     ++channel->reliable_readings;
@@ -131,23 +131,28 @@ void Links::OnReaderReady(Subscription* subscription) {
 void Links::StartFresh(Link* link) {
   bool lacks = false;
   bool told = true;
+  bool claimed = true;
   for (auto& [topic, reading] : link->readings) {
-    if (!link->catch_up) {
-      reading->resend_from = EntryOf(*reading->channel);
-      reading->consumed = reading->resend_from - 1;
-      acknowledgement_.OnReadersChanged(reading->channel);
-    }
+    claimed &= reading->claimed;
+    if (!reading->claimed) PlaceAtEntry(reading.get());
     lacks |= reading->resend_from < EntryOf(*reading->channel);
     told &= reading->told;
   }
   const Subscription& subscription = *link->subscription;
   if (!IsReady(subscription)) {
-    link->catch_up = subscription.reliable;
+    // One that was asked for by JOIN and is away again joins anew.
+    link->catch_up |= subscription.reliable && claimed;
   } else if (!subscription.reliable || (!lacks && told && !link->unheard)) {
     GoLive(link);
   } else {
     Start(link);
   }
+}
+
+void Links::PlaceAtEntry(Reading* reading) {
+  reading->resend_from = EntryOf(*reading->channel);
+  reading->consumed = reading->resend_from - 1;
+  acknowledgement_.OnReadersChanged(reading->channel);
 }
 
 void Links::Start(Link* link) {
@@ -194,10 +199,7 @@ void Links::OnJoined(Link* link) {
 
 void Links::Begin(Link* link) {
   if (link->state != Link::State::kJoining) return;
-  for (auto& [topic, reading] : link->readings) {
-    reading->consumed = EntryOf(*reading->channel) - 1;
-    acknowledgement_.OnReadersChanged(reading->channel);
-  }
+  for (auto& [topic, reading] : link->readings) PlaceAtEntry(reading.get());
   Heard(link);
   GoLive(link);
 }
@@ -289,6 +291,7 @@ void Links::GoLive(Link* link) {
 }
 
 void Links::Enter(Reading* reading) {
+  reading->claimed = true;
   Announce(*reading);
   reading->channel->live.push_back(reading->link->subscription);
 }
@@ -424,16 +427,17 @@ wire::Reader Links::ReaderOf(const Link& link) const {
           .from = 0};
 }
 
-std::vector<wire::Reader> Links::TellReadersOf(Channel* channel) const {
+std::vector<wire::Reader> Links::TellReadersOf(Channel* channel) {
   std::vector<wire::Reader> readers;
   for (Reading* reading : channel->readings) {
     if (!reading->link->subscription->reliable) continue;
-    const Link& link = *reading->link;
-    bool begins_here = link.state == Link::State::kWaiting && !link.catch_up;
-    readers.push_back(ReaderOf(link));
-    readers.back().from =
-        begins_here ? EntryOf(*channel) : reading->consumed + 1;
+    // From its publisher's OPENED on, the reader is owed what is sent: even if
+    // nothing of that comes before the publisher's connection is lost.
+    if (!reading->claimed) PlaceAtEntry(reading);
+    reading->claimed = true;
     reading->told = true;
+    readers.push_back(ReaderOf(*reading->link));
+    readers.back().from = reading->consumed + 1;
   }
   return readers;
 }

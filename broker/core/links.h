@@ -79,7 +79,7 @@ class Links {
   void DetachSubscription(Subscription* subscription);
 
   // The reliable readers of `channel`, as its publisher shall know them.
-  std::vector<wire::Reader> TellReadersOf(Channel* channel) const;
+  std::vector<wire::Reader> TellReadersOf(Channel* channel);
   // Subscriptions of any kind, also those whose client is awaited.
   static uint32_t MatchesOf(const Channel& channel);
   // Tells the publishers of all that `subscription` reads.
@@ -92,6 +92,7 @@ class Links {
   Link* LinkOf(Session* publisher, Subscription* subscription);
   void Start(Link* link);
   void StartFresh(Link* link);
+  void PlaceAtEntry(Reading* reading);
   void SendJoin(Link* link);
   void Begin(Link* link);
   void SendResend(Link* link);

@@ -112,6 +112,9 @@ struct Reading {
   Channel* channel = nullptr;
   uint64_t consumed = 0;     // last sequence that the subscriber is done with
   uint64_t resend_from = 0;  // first sequence that it may lack while not live
+  // What is behind `consumed` is owed to it, as its publisher knows. Else it
+  // begins with what its publisher sends when the link starts.
+  bool claimed = false;
   bool told = false;         // to the publisher, on its present connection
 };
 

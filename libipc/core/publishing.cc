@@ -345,10 +345,11 @@ Publishing::Channel* Publishing::Find(ChannelNumber number) {
   return index == 0 || index >= channels_.size() ? nullptr : &channels_[index];
 }
 
-bool Publishing::HasReader(const Channel& channel, ReaderId reader) {
-  return std::any_of(
-      channel.readers.begin(), channel.readers.end(),
-      [reader](const wire::Reader& known) { return known.reader == reader; });
+bool Publishing::Owes(const Channel& channel, ReaderId reader, uint64_t from) {
+  return std::any_of(channel.readers.begin(), channel.readers.end(),
+                     [reader, from](const wire::Reader& known) {
+                       return known.reader == reader && known.from <= from;
+                     });
 }
 
 void Publishing::SetReader(Channel* channel, const wire::Reader& reader) {
@@ -435,7 +436,9 @@ void Publishing::OnResend(const wire::Resend& resend) {
   Job job{resend.reader.reader, resend.channels, log_.head()};
   for (const wire::Resend::From& from : resend.channels) {
     Channel* channel = Find(from.channel);
-    if (channel == nullptr || HasReader(*channel, job.reader)) continue;
+    if (channel == nullptr || Owes(*channel, job.reader, from.sequence)) {
+      continue;
+    }
     wire::Reader reader = resend.reader;
     reader.from = from.sequence;
     SetReader(channel, reader);

@@ -139,7 +139,8 @@ class Publishing {
   void SendOpen(Channel* channel);
   void CloseIfDone(Channel* channel);
   uint64_t NextUnsent(ChannelNumber number);
-  static bool HasReader(const Channel& channel, ReaderId reader);
+  // Whether `reader` is noted, with all from `from` on.
+  static bool Owes(const Channel& channel, ReaderId reader, uint64_t from);
   void SetReader(Channel* channel, const wire::Reader& reader);
   // Of a frame that was not sent: whether it never will be.
   bool IsRefused(const wire::FrameHeader& header) const;

@@ -114,6 +114,7 @@ byte position[4];      // told by SUBSCRIBE, until the publisher comes
 byte link[4];
 byte joins[4];      // JOINs that are not answered
 bool catch_up[4];   // may lack something
+bool claimed[4];    // what is behind `done` is owed to it
 bool resending[4];  // RESEND is sent, RESEND_END has not come
 bool unheard[4];    // the publisher must answer before all is confirmed
 bool told[4];       // OPENED has named the reader
@@ -167,6 +168,7 @@ inline Heard(l) { unheard[l] = false; Confirm(S(l)) }
 inline GoLive(l) {
   link[l] = LIVE;
   catch_up[l] = false;
+  claimed[l] = true;
   told[l] = false;  // the rest means nothing any more
   wanted[l] = 0
 }
@@ -204,6 +206,7 @@ inline Attach(l, from) {
      link[l] = WAITING;
      unheard[l] = request[S(l)];
      catch_up[l] = true;
+     claimed[l] = true;
      if
      :: position[l] != NONE -> wanted[l] = MAX(position[l] + 1, from)
      :: position[l] == NONE && from != 0 &&
@@ -211,7 +214,8 @@ inline Attach(l, from) {
      :: position[l] == NONE && from == 0 && from_earlier[S(l)] &&
         (subscriber[S(l)] != HERE || returning[S(l)]) ->
         wanted[l] = unclaimed[P(l)]
-     :: else -> wanted[l] = next[P(l)]; catch_up[l] = false
+     :: else ->
+        wanted[l] = next[P(l)]; catch_up[l] = false; claimed[l] = false
      fi;
      position[l] = NONE;
      wanted[l] = MAX(wanted[l], told_ack[P(l)] + 1);
@@ -231,11 +235,18 @@ inline TakeReader(l) {
   WHEN(subscriber[S(l)] >= LOST, Attach(l, 0))
 }
 
+inline PlaceAtEntry(l) {
+  wanted[l] = next[P(l)];
+  done[l] = next[P(l)] - 1
+}
+
+// Named by OPENED, it is owed what is sent since then: also if that is lost.
 inline BeginHere(l) {
   told[l] = (link[l] == WAITING);
-  WHEN(told[l] && !catch_up[l],
-       wanted[l] = next[P(l)];
-       done[l] = next[P(l)] - 1)
+  WHEN(told[l] && !claimed[l], PlaceAtEntry(l));
+#ifndef FAULT_FORGET_TOLD
+  WHEN(told[l], claimed[l] = true)
+#endif
 }
 
 #define TELL(l) (link[l] == NO_LINK -> 0 : done[l] + 1)
@@ -245,9 +256,10 @@ inline BeginHere(l) {
 inline StartFresh(l) {
   if
   :: link[l] == WAITING ->
-     WHEN(!catch_up[l], wanted[l] = next[P(l)]; done[l] = next[P(l)] - 1);
+     WHEN(!claimed[l], PlaceAtEntry(l));
      if
-     :: subscriber[S(l)] != HERE -> catch_up[l] = true
+     // One that was asked for by JOIN and is away again joins anew.
+     :: subscriber[S(l)] != HERE -> WHEN(claimed[l], catch_up[l] = true)
      :: subscriber[S(l)] == HERE && wanted[l] >= next[P(l)] && told[l] &&
         !unheard[l] -> GoLive(l)
      :: else -> Start(l)
@@ -361,6 +373,7 @@ inline OnJoined(l) {
 inline ForgetLink(l) {
   link[l] = NO_LINK;
   catch_up[l] = false;
+  claimed[l] = false;
   resending[l] = false;
   joins[l] = 0;
   unheard[l] = false;
@@ -385,10 +398,6 @@ inline ForgetClients(i) {
 
 inline LosePublisherOf(l) {
   WHEN(link[l] == LIVE, wanted[l] = next[P(l)]; catch_up[l] = true);
-#ifndef FAULT_FORGET_TOLD
-  // Named by OPENED, so entitled to what may be sent and lost since then.
-  WHEN(link[l] == WAITING && told[l], catch_up[l] = true);
-#endif
   told[l] = false;
   resending[l] = false;
   joins[l] = 0;
@@ -425,7 +434,7 @@ inline OnDown(p) {
      printf("P%d: JOIN of S%d, from %d\n", p, S(x), noted[x])
   :: down[p]?RESEND(x, y) ->
 #ifndef FAULT_SKIP_NOTE
-     WHEN(noted[x] == 0, noted[x] = y);
+     WHEN(noted[x] == 0 || y < noted[x], noted[x] = y);
 #endif
      WHEN(publisher[p] == RESUMED, job[p] = x; job_at[p] = y);
      printf("P%d: RESEND to S%d, from %d\n", p, S(x), y)

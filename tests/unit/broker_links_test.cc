@@ -249,6 +249,66 @@ TEST_F(BrokerLinksTest, AReaderThatCameBackBeginsBehindTheSecondJoined) {
   EXPECT_THAT(SequencesOf(frames, FrameKind::kDeliver), ElementsAre(2));
 }
 
+// Its publisher has noted it at its answer to JOIN, which the broker has not
+// heard; a new channel tells the broker nothing of the first one.
+TEST_F(BrokerLinksTest, AReaderThatIsAwayBeforeJoinedJoinsAnew) {
+  publisher_.Open(1, "t/a");
+  publisher_.Publish(1, 1);
+  publisher_.Take();
+  reader_.Subscribe(5, "t/*");
+  const ReaderId reader = publisher_.Only<wire::Join>().reader.reader;
+  reader_.Lose();
+  publisher_.Publish(1, 2);
+  publisher_.Open(2, "t/b");
+  publisher_.Take();
+  reader_.Connect();
+  reader_.Hello();
+  reader_.Subscribe(5, "t/*");
+  reader_.Resumed();
+  const auto join = publisher_.Only<wire::Join>();
+  EXPECT_EQ(join.reader.reader, reader);
+  publisher_.Joined(reader);
+  publisher_.Joined(reader);
+  publisher_.Publish(1, 3);
+  EXPECT_THAT(Delivered(), ElementsAre(3));
+}
+
+// What was sent while the broker knew of the reader is not the reader's if its
+// publisher did not.
+TEST_F(BrokerLinksTest,
+       AReaderThatNobodyHasNamedBeginsWhereItsPublisherReturns) {
+  publisher_.Open(1, "t/a");
+  publisher_.Open(2, "t/b");
+  publisher_.Take();
+  reader_.Subscribe(5, "t/*");
+  reader_.Lose();
+  publisher_.Lose();
+  publisher_.Connect();
+  publisher_.Hello();
+  publisher_.Open(1, "t/a");
+  const auto opened = publisher_.Only<wire::Opened>();
+  ASSERT_EQ(opened.readers.size(), 1u);
+  EXPECT_EQ(opened.readers[0].from, 1u);
+  publisher_.Lose();
+  // It had sent on "t/b" before the broker heard of the reader at all.
+  publisher_.Connect();
+  publisher_.Hello();
+  publisher_.Open(1, "t/a");
+  wire::Open open = test::OpenMessage(2, "t/b");
+  open.next_sequence = 3;
+  publisher_.Send(open, 102);
+  publisher_.Resumed();
+  publisher_.Take();
+  reader_.Connect();
+  reader_.Hello();
+  reader_.Subscribe(5, "t/*");
+  reader_.Resumed();
+  const auto resend = publisher_.Only<wire::Resend>();
+  ASSERT_EQ(resend.channels.size(), 2u);
+  EXPECT_EQ(resend.channels[0].sequence, 1u);
+  EXPECT_EQ(resend.channels[1].sequence, 3u);
+}
+
 TEST_F(BrokerLinksTest, APublisherHearsWhenAReaderLeaves) {
   publisher_.Open(1, "t");
   publisher_.Take();

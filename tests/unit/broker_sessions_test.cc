@@ -199,6 +199,33 @@ TEST_F(BrokerSessionsTest, ASupersededReaderIsCaughtUpOnItsNewConnection) {
 
 // -- A reader returns --
 
+// What the publisher has handed to its socket counts as sent, though the broker
+// has read nothing behind its OPEN.
+TEST_F(BrokerSessionsTest, AReaderThatOpenedHasNamedIsOwedWhatCameToNobody) {
+  FrameClient late(&shell_, 7);
+  reader_.Subscribe(5, "late");
+  EXPECT_EQ(reader_.Only<wire::Result>().code, absl::StatusCode::kOk);
+  late.Hello();
+  late.Open(1, "late");
+  const auto opened = late.Only<wire::Opened>();
+  ASSERT_EQ(opened.readers.size(), 1u);
+  EXPECT_EQ(opened.readers[0].from, 1u);
+  late.Lose();
+  late.Connect();
+  late.Hello();
+  wire::Open open = test::OpenMessage(1, "late");
+  open.next_sequence = 2;
+  open.readers = opened.readers;
+  late.Send(open, 1);
+  late.Resumed();
+  const std::vector<Got> told = late.Take();
+  EXPECT_THAT(SequencesOf(told, FrameKind::kAck), IsEmpty());
+  ASSERT_EQ(told.back().header.kind, FrameKind::kResend);
+  const auto resend = told.back().As<wire::Resend>();
+  ASSERT_EQ(resend.channels.size(), 1u);
+  EXPECT_EQ(resend.channels[0].sequence, 1u);
+}
+
 TEST_F(BrokerSessionsTest, AReturningReaderGetsWhatItHasNotConsumed) {
   Link();
   for (uint64_t i = 1; i <= 3; ++i) publisher_.Publish(1, i);

@@ -294,6 +294,17 @@ TEST_F(PublishingStreamTest, AResendSaysFromWhereAReaderIsEntitled) {
   EXPECT_EQ(EntitledFrom(7, 1), 2u);
 }
 
+TEST_F(PublishingStreamTest, AnEarlierResendEntitlesAReaderToMore) {
+  Publish(1);
+  Publish(1);
+  Lines();
+  Join(7, {1});
+  Lines();
+  Resend(7, {{1, 2}});
+  Lines();
+  EXPECT_EQ(EntitledFrom(7, 1), 2u);
+}
+
 TEST_F(PublishingStreamTest, ALongResendLetsControlThroughButNotTheLog) {
   for (int i = 0; i < 12; ++i) Publish(1, 60'000);
   Lines();
