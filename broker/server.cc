@@ -175,7 +175,7 @@ void Server::PauseAccepting() {
 }
 
 void Server::Read(ConnectionId id, Client* client) {
-  size_t kept = broker_.PlaceTail(id, buffer_.data());
+  size_t kept = broker_.TailSize(id);
   net::IoResult result = net::Receive(
       client->fd.get(), std::span(buffer_).subspan(kept, kReadBytes));
   switch (result.state) {

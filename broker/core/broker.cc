@@ -61,9 +61,9 @@ Connection* Broker::Find(ConnectionId id) const {
   return found == state_.connections.end() ? nullptr : found->second.get();
 }
 
-size_t Broker::PlaceTail(ConnectionId id, std::byte* buffer) const {
+size_t Broker::TailSize(ConnectionId id) const {
   const Connection* connection = Find(id);
-  return connection == nullptr ? 0 : connection->reader.PlaceTail(buffer);
+  return connection == nullptr ? 0 : connection->reader.tail_size();
 }
 
 void Broker::OnBytes(ConnectionId id, std::span<std::byte> bytes,

@@ -50,9 +50,9 @@ class Broker {
 
   // A client connected. False: too many; close it.
   bool OnConnect(ConnectionId id, const Peer& peer, MonotonicTime now);
-  // Copies what the connection has kept of an incomplete frame to `buffer`
-  // and returns its size. The bytes of the next OnBytes start with it.
-  size_t PlaceTail(ConnectionId id, std::byte* buffer) const;
+  // The size of what the connection has kept of an incomplete frame. The bytes
+  // of the next OnBytes start with room for it.
+  size_t TailSize(ConnectionId id) const;
   // Bytes came. They are changed in place and borrowed until the connections
   // are settled.
   void OnBytes(ConnectionId id, std::span<std::byte> bytes, MonotonicTime now);

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Finds the frames in a stream of bytes that comes in any pieces, without
-// copying the whole ones. The caller reads into a buffer that starts with what
+// copying the whole ones. The caller reads into a buffer, behind room for what
 // the reader has kept:
 //
-//   size_t kept = reader.PlaceTail(buffer);       // copies the tail in front
+//   size_t kept = reader.tail_size();
 //   size_t n = recv(fd, buffer + kept, ...);
-//   reader.Begin({buffer, kept + n});
+//   reader.Begin({buffer, kept + n});             // fills the room if need be
 //   while (reader.Next(&frame)) ...               // frames lie in the buffer
 //   reader.End();                                 // keeps the incomplete rest
 //   if (reader.fault() != FrameFault::kNone) ...  // close: no way to resume
 //
 // Invariant: the tail is shorter than one frame of the size its header allows,
-// so a peer makes us hold at most one largest frame.
+// so a peer makes us hold at most one largest frame. A frame that comes in many
+// pieces is gathered in the tail and copied to the buffer when it is whole:
+// work is in proportion to the bytes that come, however they are cut.
 
 #ifndef IPC_LIBIPC_WIRE_FRAME_READER_H_
 #define IPC_LIBIPC_WIRE_FRAME_READER_H_
@@ -34,12 +36,16 @@ class FrameReader {
 
   void set_control_bytes_max(uint32_t bytes) { control_bytes_max_ = bytes; }
 
+  // What has come of an incomplete frame.
+  std::span<const std::byte> tail() const { return tail_; }
   size_t tail_size() const { return tail_.size(); }
-  // Copies the tail to `buffer`, which must have room; returns its size.
-  size_t PlaceTail(std::byte* buffer) const;
 
-  // `bytes` starts with the tail and is borrowed until End.
-  void Begin(std::span<std::byte> bytes) { rest_ = bytes; }
+  // `bytes` is room for the tail, with what has come since behind it, and is
+  // borrowed until End.
+  void Begin(std::span<std::byte> bytes) {
+    rest_ = bytes;
+    if (!tail_.empty()) JoinTail();
+  }
   // The next whole frame. False when there is none or a fault was met.
   bool Next(Frame* frame) {
     if (rest_.size() < kFrameHeaderBytes || fault_ != FrameFault::kNone) {
@@ -54,7 +60,7 @@ class FrameReader {
     rest_ = rest_.subspan(frame->header.size);
     return true;
   }
-  // Keeps what is left of `bytes`.
+  // Keeps what is left.
   void End();
 
   // Stays once it is set.
@@ -63,6 +69,9 @@ class FrameReader {
   void Reset();
 
  private:
+  // Puts the tail in front of `rest_`, or `rest_` behind the tail.
+  void JoinTail();
+
   uint32_t control_bytes_max_;
   FrameFault fault_ = FrameFault::kNone;
   std::span<std::byte> rest_;

@@ -340,7 +340,7 @@ bool World::MoveUp(ConnectionId id, size_t bytes) {
     OnEndOfLink(link);
     return true;
   }
-  size_t kept = broker_->PlaceTail(link->id, buffer_.data());
+  size_t kept = broker_->TailSize(link->id);
   size_t read =
       link->up.Read(std::min(bytes, kReadBytes), buffer_.data() + kept);
   Note("up", {ToNumber(link->id), read});

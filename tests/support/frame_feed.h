@@ -26,12 +26,12 @@ inline std::string ToString(const wire::Frame& frame) {
           frame.bytes.size()};
 }
 
-// One read from a socket: the tail in front, `piece` behind it, and nothing
-// beyond, so that a sanitizer sees a reader that looks too far.
+// One read from a socket: room for the tail in front, `piece` behind it, and
+// nothing beyond, so that a sanitizer sees a reader that looks too far.
 inline void FeedPiece(std::string_view piece, wire::FrameReader* reader,
                       Frames* frames) {
-  std::vector<std::byte> buffer(reader->tail_size() + piece.size());
-  const size_t kept = reader->PlaceTail(buffer.data());
+  const size_t kept = reader->tail_size();
+  std::vector<std::byte> buffer(kept + piece.size());
   if (!piece.empty()) {
     std::memcpy(buffer.data() + kept, piece.data(), piece.size());
   }
@@ -52,12 +52,11 @@ inline bool TailIsExact(std::string_view stream, const Frames& frames,
   size_t found = 0;
   for (const std::string& frame : frames) found += frame.size();
   if (found + size != stream.size()) return false;
-  std::vector<std::byte> tail(size);
-  reader.PlaceTail(tail.data());
-  if (size != 0 && std::memcmp(tail.data(), stream.data() + found, size) != 0) {
+  const std::byte* tail = reader.tail().data();
+  if (size != 0 && std::memcmp(tail, stream.data() + found, size) != 0) {
     return false;
   }
-  return size < kFrameHeaderBytes || size < wire::LoadHeader(tail.data()).size;
+  return size < kFrameHeaderBytes || size < wire::LoadHeader(tail).size;
 }
 
 }  // namespace ipc::test

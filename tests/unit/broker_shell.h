@@ -63,9 +63,8 @@ class BrokerShell {
   void Receive(ConnectionId id, std::string_view bytes) {
     const broker::Connection* connection = broker_.Find(id);
     if (connection == nullptr) return;
-    std::vector<std::byte> buffer(connection->reader.tail_size() +
-                                  bytes.size());
-    const size_t kept = broker_.PlaceTail(id, buffer.data());
+    const size_t kept = broker_.TailSize(id);
+    std::vector<std::byte> buffer(kept + bytes.size());
     if (!bytes.empty()) {
       std::memcpy(buffer.data() + kept, bytes.data(), bytes.size());
     }

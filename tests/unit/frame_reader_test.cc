@@ -196,6 +196,45 @@ TEST(FrameReaderTest, TailIsAtMostTheLargestFrameButOneByte) {
   EXPECT_EQ(frames, Frames{control});
 }
 
+// What a hostile peer can make us copy: each byte a bounded number of times.
+TEST(FrameReaderTest, AFrameInManyPiecesIsPutIntoTheBufferOnce) {
+  constexpr std::byte kUntouched{0xee};
+  const std::string frame =
+      MakeFrame({.kind = FrameKind::kSchema}, std::string(256 * 1024, 's'));
+  std::vector<std::byte> buffer(frame.size());
+  FrameReader reader(kControlFrameBytesMax);
+  Frames found;
+  size_t placements = 0;
+  size_t moves = 0;
+  for (const char byte : frame) {
+    const std::byte* const before = reader.tail().data();
+    const size_t kept = reader.tail_size();
+    buffer[0] = kUntouched;
+    buffer[kept] = static_cast<std::byte>(byte);
+    reader.Begin(std::span(buffer).first(kept + 1));
+    if (kept > 0 && buffer[0] != kUntouched) ++placements;
+    Frame next;
+    while (reader.Next(&next)) found.push_back(test::ToString(next));
+    reader.End();
+    if (reader.tail().data() != before) ++moves;
+  }
+  EXPECT_EQ(found, Frames{frame});
+  // Until the size is known, and when all of it is there.
+  EXPECT_LE(placements, kFrameHeaderBytes + 1);
+  EXPECT_LE(moves, kFrameHeaderBytes + 20);
+}
+
+TEST(FrameReaderTest, WhatFollowsAFrameInPiecesIsFoundInTheSameRead) {
+  const Frames frames = {
+      MakeFrame({.kind = FrameKind::kSchema}, std::string(1000, 's')),
+      MakeFrame({.kind = FrameKind::kPing}),
+      MakeFrame({.kind = FrameKind::kPublish}, "more")};
+  const std::string stream = Join(frames);
+  FrameReader reader(kControlFrameBytesMax);
+  EXPECT_EQ(FeedCut(stream, {100, 101, 500, 900, stream.size() - 3}, &reader),
+            frames);
+}
+
 TEST(FrameReaderTest, NobodyMakesItKeepMoreThanTheHandshakesLimit) {
   for (int value = 0; value < 256; ++value) {
     FrameReader reader(kHandshakeFrameBytesMax);
