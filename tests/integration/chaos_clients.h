@@ -44,7 +44,8 @@ class ChaosClients {
   void KillOne();
   // Ends the chaos, in which the last broker was started at `broker_started`:
   // waits until all have found it, the publishers' last messages are
-  // acknowledged and best effort has come to its end, too.
+  // acknowledged and best effort has come to its end, too. If it has lost the
+  // end, nobody tells it before there is one more message; so there is.
   void Settle(absl::Time broker_started);
 
   // -- Behind Settle
@@ -54,6 +55,8 @@ class ChaosClients {
   // broker had come back, while no client was stopped or missing.
   std::vector<absl::Duration> Recoveries(
       const std::vector<BrokerReturn>& returns) const;
+  // What the broker may hold for all of them together, itself included.
+  static uint64_t BrokerBytesMax();
   int stops() const { return stops_; }
   int kills() const { return kills_; }
 
@@ -90,6 +93,7 @@ class ChaosClients {
   absl::Time NextFault(Role role);
   bool IsBack(const ChaosClient& subscriber, absl::Time broker_started) const;
   bool HasAll(const ChaosClient& subscriber) const;
+  void PublishEnds();
   bool IsDisturbed(absl::Time from, absl::Time to) const;
 
   const std::string& socket_path_;

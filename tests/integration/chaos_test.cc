@@ -6,9 +6,9 @@
 //
 //   CHAOS_SECONDS=60 integration_tests --gtest_filter='ChaosTest.*'
 //
-// runs for so long, and holds the time that recovery takes against a limit.
-// `./dev check chaos` does that; otherwise it is skipped. IPC_SEED replays the
-// choices; what the machine makes of them is another matter.
+// runs for so long, and with CHAOS_JUDGE_TIME=1 holds the time that recovery
+// takes against a limit. `./dev check chaos` does both; otherwise it is skipped.
+// IPC_SEED replays the choices; what the machine makes of them is another matter.
 
 #include <poll.h>
 #include <signal.h>
@@ -30,6 +30,7 @@
 #include "tests/integration/bus.h"
 #include "tests/integration/chaos_check.h"
 #include "tests/integration/chaos_clients.h"
+#include "tests/support/deadline.h"
 #include "tests/support/seed.h"
 
 namespace ipc::test {
@@ -44,6 +45,7 @@ constexpr int kBrokerFaultsForACalm = 6;
 // broker has just followed another one runs on its window for 5 seconds.
 constexpr absl::Duration kLongCalm = absl::Seconds(6);
 constexpr int kBrokerFaultsForALongCalm = 4 * kBrokerFaultsForACalm;
+constexpr absl::Duration kBetweenLooks = absl::Milliseconds(50);
 // Of the broker's ends that take a client with them.
 constexpr uint64_t kBothPercent = 10;
 
@@ -74,6 +76,7 @@ class ChaosTest : public BusTest {
 
   void RunFor(absl::Duration duration);
   void DisturbTheBroker();
+  void LookAtMemory();
   void RestartTheBroker(int signal);
   void Settle();
   void Judge();
@@ -85,6 +88,8 @@ class ChaosTest : public BusTest {
   std::optional<absl::Time> broker_resumes_;
   int broker_faults_ = 0;
   std::vector<BrokerReturn> returns_;
+  absl::Time next_look_ = absl::InfinitePast();
+  uint64_t memory_max_ = 0;
 };
 
 void ChaosTest::RestartTheBroker(int signal) {
@@ -115,11 +120,21 @@ void ChaosTest::DisturbTheBroker() {
   }
 }
 
+void ChaosTest::LookAtMemory() {
+  if (absl::Now() < next_look_ || !broker_.Running()) return;
+  next_look_ = absl::Now() + kBetweenLooks;
+  memory_max_ = std::max(memory_max_, broker_.MemoryBytes());
+  if (!kSanitized) {
+    EXPECT_LT(memory_max_, ChaosClients::BrokerBytesMax());
+  }
+}
+
 void ChaosTest::RunFor(absl::Duration duration) {
   const absl::Time end = absl::Now() + duration;
   absl::Time next_fault = absl::Now() + Random(200, 800);
   while (absl::Now() < end && !HasFailure()) {
     clients_.Turn();
+    LookAtMemory();
     if (broker_resumes_ && absl::Now() >= *broker_resumes_) {
       kill(broker_.pid(), SIGCONT);
       broker_resumes_.reset();
@@ -156,16 +171,19 @@ void ChaosTest::Judge() {
       ADD_FAILURE() << complaint;
     }
   }
-  std::fprintf(stderr,
-               "%d faults of the broker, %zu of them restarts; clients "
-               "stopped %d times, killed %d times\n"
-               "%llu messages accepted, %llu handed over, %llu told missing "
-               "by %llu gaps\n",
-               broker_faults_, returns_.size(), clients_.stops(),
-               clients_.kills(), static_cast<unsigned long long>(accepted),
-               static_cast<unsigned long long>(count.messages),
-               static_cast<unsigned long long>(count.missing),
-               static_cast<unsigned long long>(count.gaps));
+  std::fprintf(
+      stderr,
+      "%d faults of the broker, %zu of them restarts; clients "
+      "stopped %d times, killed %d times\n"
+      "%llu messages accepted, %llu handed over, %llu told missing "
+      "by %llu gaps; the broker's memory at most %llu of %llu MiB\n",
+      broker_faults_, returns_.size(), clients_.stops(), clients_.kills(),
+      static_cast<unsigned long long>(accepted),
+      static_cast<unsigned long long>(count.messages),
+      static_cast<unsigned long long>(count.missing),
+      static_cast<unsigned long long>(count.gaps),
+      static_cast<unsigned long long>(memory_max_ >> 20),
+      static_cast<unsigned long long>(ChaosClients::BrokerBytesMax() >> 20));
 }
 
 std::vector<absl::Duration> ChaosTest::Recoveries() const {
@@ -177,8 +195,6 @@ std::vector<absl::Duration> ChaosTest::Recoveries() const {
 TEST_F(ChaosTest, NothingIsLostUntoldWhateverIsKilledOrStopped) {
   SCOPED_TRACE(SeedNote());
   const std::optional<int64_t> asked = SecondsAsked();
-  // On a busy machine a best-effort reader may lose a publisher's very last
-  // messages, which nobody is told of and the wait for the end does not know.
   if (!asked.has_value()) GTEST_SKIP() << "./dev check chaos runs it";
   clients_.Start();
   if (HasFailure()) return;
@@ -197,7 +213,9 @@ TEST_F(ChaosTest, NothingIsLostUntoldWhateverIsKilledOrStopped) {
                absl::FormatDuration(percentile(90)).c_str(),
                absl::FormatDuration(percentile(99)).c_str(),
                absl::FormatDuration(recoveries.back()).c_str());
-  EXPECT_LT(percentile(99), kRecoveryMax);
+  if (std::getenv("CHAOS_JUDGE_TIME") != nullptr) {
+    EXPECT_LT(percentile(99), kRecoveryMax);
+  }
 }
 
 }  // namespace

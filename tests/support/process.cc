@@ -217,6 +217,12 @@ void Process::Pause() {
 
 void Process::Continue() { Signal(SIGCONT); }
 
+void Process::WriteLine(std::string_view line) {
+  const std::string bytes = std::string(line) + "\n";
+  EXPECT_EQ(write(in_fd_, bytes.data(), bytes.size()),
+            static_cast<ssize_t>(bytes.size()));
+}
+
 void Process::CloseInput() {
   if (in_fd_ >= 0) close(in_fd_);
   in_fd_ = -1;

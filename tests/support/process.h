@@ -32,7 +32,7 @@ struct ProcessOptions {
   // "NAME=value" replaces, "NAME" alone removes; the rest is as it is here.
   std::vector<std::string> environment = {};
   std::string input = {};   // what stdin holds
-  bool keep_input = false;  // stdin is a pipe; see CloseInput
+  bool keep_input = false;  // stdin is a pipe; see WriteLine, CloseInput
   // For root only. The program itself is opened by this user.
   std::optional<uid_t> uid = {};
   std::optional<rlim_t> descriptors_max = {};
@@ -56,7 +56,8 @@ class Process {
   // SIGSTOP, and waits until it stands still. SIGCONT.
   void Pause();
   void Continue();
-  // Ends stdin (keep_input).
+  // To stdin (keep_input): a short line, which its pipe takes.
+  void WriteLine(std::string_view line);
   void CloseInput();
 
   // Waits for its end, reading stdout meanwhile. Returns the exit code, or

@@ -6,9 +6,10 @@
 //
 // Publishes stamped messages (tests/support/stamp.h) as fast as it can on
 // load/NUMBER/0 and load/NUMBER/1, small ones and now and then a large one, and
-// counts them in BOOK. At the end of stdin it publishes a last message on each
-// topic, waits until all is acknowledged, says "done" and waits for its end: a
-// publisher that has gone would be one whose messages may be lost.
+// counts them in BOOK. The first line on stdin ends that. With each line it
+// publishes one more message on each topic, waits until all is acknowledged and
+// says "done". At the end of stdin it waits for its own: a publisher that has
+// gone would be one whose messages may be lost.
 
 #include <errno.h>
 #include <unistd.h>
@@ -35,12 +36,14 @@ constexpr uint64_t kMessagesForALargeOne = 2000;  // on average
 constexpr size_t kSmallBytesMax = 200;
 constexpr size_t kLargeBytesMax = size_t{300} << 10;
 
-void AwaitEndOfInput() {
+// False at the end of stdin.
+bool AwaitLine() {
   char byte = 0;
   ssize_t size = 0;
   do {
     size = read(STDIN_FILENO, &byte, 1);
-  } while (size > 0 || (size < 0 && errno == EINTR));
+  } while ((size > 0 && byte != '\n') || (size < 0 && errno == EINTR));
+  return size > 0;
 }
 
 class ChaosPublisher {
@@ -50,9 +53,10 @@ class ChaosPublisher {
 
   absl::Status Open(const std::string& socket_path);
   absl::Status Run(const std::atomic<bool>& stopping);
+  absl::Status PublishEnds();
 
  private:
-  absl::Status PublishOne(uint32_t topic, size_t bytes, bool last);
+  absl::Status PublishOne(uint32_t topic, size_t bytes);
   absl::Status PublishAny();
 
   const uint32_t number_;
@@ -84,11 +88,9 @@ absl::Status ChaosPublisher::Open(const std::string& socket_path) {
   return absl::OkStatus();
 }
 
-absl::Status ChaosPublisher::PublishOne(uint32_t topic, size_t bytes,
-                                        bool last) {
-  MakePayload(
-      {.publisher = number_, .last = last ? 1u : 0u, .number = published_ + 1},
-      bytes, &payload_);
+absl::Status ChaosPublisher::PublishOne(uint32_t topic, size_t bytes) {
+  MakePayload({.publisher = number_, .number = published_ + 1}, bytes,
+              &payload_);
   book_.Begin(topic);
   absl::Status status = topics_[topic].Publish(payload_);
   if (!status.ok()) return status;
@@ -99,19 +101,23 @@ absl::Status ChaosPublisher::PublishOne(uint32_t topic, size_t bytes,
 
 absl::Status ChaosPublisher::PublishAny() {
   if (random_() % kMessagesForALargeOne == 0) {
-    return PublishOne(1, random_() % kLargeBytesMax, false);
+    return PublishOne(1, random_() % kLargeBytesMax);
   }
-  return PublishOne(random_() % 8 == 0 ? 1 : 0, random_() % kSmallBytesMax,
-                    false);
+  return PublishOne(random_() % 8 == 0 ? 1 : 0, random_() % kSmallBytesMax);
 }
 
 absl::Status ChaosPublisher::Run(const std::atomic<bool>& stopping) {
   absl::Status status;
   while (!stopping && status.ok()) status = PublishAny();
-  for (uint32_t topic = 0; topic < kChaosTopics && status.ok(); ++topic) {
-    status = PublishOne(topic, sizeof(Stamp), topic + 1 == kChaosTopics);
+  return status;
+}
+
+absl::Status ChaosPublisher::PublishEnds() {
+  for (uint32_t topic = 0; topic < kChaosTopics; ++topic) {
+    absl::Status status = PublishOne(topic, sizeof(Stamp));
+    if (!status.ok()) return status;
   }
-  return status.ok() ? client_->Flush(kPatience) : status;
+  return client_->Flush(kPatience);
 }
 
 int Main(int argc, char** argv) {
@@ -123,18 +129,20 @@ int Main(int argc, char** argv) {
   }
   ChaosPublisher publisher(number, seed, argv[4]);
   absl::Status status = publisher.Open(argv[1]);
-  if (status.ok()) {
-    std::atomic<bool> stopping = false;
-    std::thread input([&stopping] {
-      AwaitEndOfInput();
-      stopping = true;
-    });
-    status = publisher.Run(stopping);
+  if (!status.ok()) return 1;
+  std::atomic<bool> stopping = false;
+  std::thread input([&stopping] {
+    AwaitLine();
+    stopping = true;
+  });
+  status = publisher.Run(stopping);
+  input.join();
+  do {
+    if (status.ok()) status = publisher.PublishEnds();
     if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
     std::printf("%s\n", status.ok() ? "done" : "failed");
     std::fflush(stdout);
-    input.join();
-  }
+  } while (status.ok() && AwaitLine());
   if (!status.ok()) return 1;
   for (;;) pause();
 }
