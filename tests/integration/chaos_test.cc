@@ -7,8 +7,9 @@
 //   CHAOS_SECONDS=60 integration_tests --gtest_filter='ChaosTest.*'
 //
 // runs for so long, and with CHAOS_JUDGE_TIME=1 holds the time that recovery
-// takes against a limit. `./dev check chaos` does both; otherwise it is skipped.
-// IPC_SEED replays the choices; what the machine makes of them is another matter.
+// takes against a limit. `./dev check chaos` does both; otherwise it is
+// skipped. IPC_SEED replays the choices; what the machine makes of them is
+// another matter.
 
 #include <poll.h>
 #include <signal.h>
