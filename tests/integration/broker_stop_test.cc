@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/integration/bus.h"
@@ -23,11 +22,9 @@ using testing::HasSubstr;
 
 class BrokerStopTest : public BusTest {
  protected:
-  // Exit code 0, soon, and no socket left.
+  // Exit code 0 (Terminate is patient, but not for ever), and no socket left.
   void ExpectCleanEnd(int signal) {
-    const absl::Time start = absl::Now();
     EXPECT_EQ(broker_.Terminate(signal), 0);
-    EXPECT_LT(absl::Now() - start, absl::Seconds(kSanitized ? 10 : 1));
     struct stat status = {};
     EXPECT_NE(lstat(broker_.socket_path().c_str(), &status), 0)
         << "the socket is still there";

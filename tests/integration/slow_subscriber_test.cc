@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
@@ -20,6 +21,18 @@
 
 namespace ipc::test {
 namespace {
+
+// For so long a lost connection is waited for; what takes less did not wait.
+constexpr absl::Duration kGrace = absl::Seconds(5);
+
+// Whether `attempt` may take less than the grace: one that waits for it never
+// does, and one that does not may once be late, on a busy machine.
+bool IsOnceAtOnce(absl::FunctionRef<absl::Duration()> attempt) {
+  for (int i = 0; i < 5 && !testing::Test::HasFailure(); ++i) {
+    if (attempt() < kGrace) return true;
+  }
+  return false;
+}
 
 class SlowSubscriberTest : public BusTest {
  protected:
@@ -170,40 +183,42 @@ TEST_F(SlowSubscriberTest, TheBrokersMemoryIsBoundedWhateverAReaderOwes) {
 }
 
 TEST_F(SlowSubscriberTest, AReliableReaderThatDiesReleasesItsPublishersAtOnce) {
-  Process stopped =
-      StartSubscriber(broker_.socket_path(), "load/**", "reliable");
-  stopped.Pause();
   auto client = Connect("writer");
   ASSERT_OK_AND_ASSIGN(RawPublisher publisher, client->AdvertiseRaw("load/0"));
-  ASSERT_OK(publisher.Publish("never read"));
-  EXPECT_CODE(kDeadlineExceeded, client->Flush(absl::Milliseconds(50)));
-  const absl::Time killed = absl::Now();
-  stopped.Signal(SIGKILL);
-  EXPECT_OK(client->Flush(kPatience));
-  // Not after the time for which a lost connection is waited for.
-  EXPECT_LT(absl::Now() - killed, absl::Seconds(4));
+  EXPECT_TRUE(IsOnceAtOnce([&] {
+    Process stopped =
+        StartSubscriber(broker_.socket_path(), "load/**", "reliable");
+    stopped.Pause();
+    EXPECT_OK(publisher.Publish("never read"));
+    EXPECT_CODE(kDeadlineExceeded, client->Flush(absl::Milliseconds(50)));
+    const absl::Time killed = absl::Now();
+    stopped.Signal(SIGKILL);
+    EXPECT_OK(client->Flush(kPatience));
+    return absl::Now() - killed;
+  }));
 }
 
 // The next broker never sees it, and hears of it from the publisher only.
 TEST_F(SlowSubscriberTest, AReaderThatDiesWithTheBrokerHoldsNobody) {
-  Process reader =
-      StartSubscriber(broker_.socket_path(), "load/**", "reliable");
   auto client = Connect("writer");
   ASSERT_OK_AND_ASSIGN(RawPublisher publisher, client->AdvertiseRaw("load/0"));
-  ASSERT_OK(publisher.Publish("read"));
-  // Acknowledged: from now on the publisher is sure of its readers.
-  ASSERT_OK(client->Flush(kPatience));
-  reader.Pause();
-  ASSERT_OK(publisher.Publish("never read"));
-  EXPECT_CODE(kDeadlineExceeded, client->Flush(absl::Milliseconds(50)));
-  broker_.Kill();
-  reader.Signal(SIGKILL);
-  EXPECT_EQ(reader.Wait(), -SIGKILL);
-  broker_.Start();
-  const absl::Time started = absl::Now();
-  EXPECT_OK(client->Flush(kPatience));
-  // Not after the time for which a lost connection is waited for.
-  EXPECT_LT(absl::Now() - started, absl::Seconds(4));
+  EXPECT_TRUE(IsOnceAtOnce([&] {
+    Process reader =
+        StartSubscriber(broker_.socket_path(), "load/**", "reliable");
+    EXPECT_OK(publisher.Publish("read"));
+    // Acknowledged: from now on the publisher is sure of its readers.
+    EXPECT_OK(client->Flush(kPatience));
+    reader.Pause();
+    EXPECT_OK(publisher.Publish("never read"));
+    EXPECT_CODE(kDeadlineExceeded, client->Flush(absl::Milliseconds(50)));
+    broker_.Kill();
+    reader.Signal(SIGKILL);
+    EXPECT_EQ(reader.Wait(), -SIGKILL);
+    const absl::Time started = absl::Now();
+    broker_.Start();
+    EXPECT_OK(client->Flush(kPatience));
+    return absl::Now() - started;
+  }));
 }
 
 }  // namespace
