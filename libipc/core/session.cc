@@ -67,7 +67,8 @@ void Session::OnDisconnected() {
 
 bool Session::IsInStream(FrameKind kind) {
   return kind == FrameKind::kDeliver || kind == FrameKind::kSelect ||
-         kind == FrameKind::kAbort || kind == FrameKind::kGone;
+         kind == FrameKind::kAbort || kind == FrameKind::kGone ||
+         kind == FrameKind::kGap;
 }
 
 absl::Status Session::OnControl(const Frame& frame) {

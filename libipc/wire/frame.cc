@@ -42,6 +42,8 @@ std::string_view NameOf(FrameKind kind) {
       return "PING";
     case FrameKind::kPong:
       return "PONG";
+    case FrameKind::kGap:
+      return "GAP";
     case FrameKind::kHello:
       return "HELLO";
     case FrameKind::kWelcome:
@@ -91,7 +93,7 @@ std::string KindName(FrameKind kind) {
 }
 
 bool IsHeaderOnly(FrameKind kind) {
-  return kind >= FrameKind::kAck && kind <= FrameKind::kPong;
+  return kind >= FrameKind::kAck && kind <= FrameKind::kGap;
 }
 
 std::string_view FaultText(FrameFault fault) {
@@ -133,6 +135,28 @@ FrameFault CheckControlHeader(const FrameHeader& header) {
     return FrameFault::kPayloadNotAllowed;
   }
   return FrameFault::kNone;
+}
+
+FrameHeader GapHeader(const Gap& gap) {
+  return {.kind = FrameKind::kGap,
+          .target = gap.topic,
+          .session = gap.session,
+          .sequence = gap.first,
+          .time = static_cast<int64_t>(gap.last),
+          .fragment = static_cast<uint16_t>(gap.reason)};
+}
+
+bool ParseGap(const FrameHeader& header, Gap* gap) {
+  if (header.sequence == 0 || header.time <= 0 ||
+      static_cast<uint64_t>(header.time) < header.sequence) {
+    return false;
+  }
+  *gap = {.topic = header.target,
+          .session = header.session,
+          .first = header.sequence,
+          .last = static_cast<uint64_t>(header.time),
+          .reason = GapReasonOf(header.fragment)};
+  return true;
 }
 
 void AppendFrame(FrameHeader header, std::string_view payload,

@@ -51,6 +51,7 @@ enum class FrameKind : uint8_t {
   kUnsubscribe = 13,  // client: subscription `target` is given up
   kPing = 14,         // client: answered by PONG with the same `sequence`
   kPong = 15,         // broker
+  kGap = 16,          // broker: `sequence` to `time` of a stream are missing
   // Control: a message of control.proto as payload.
   kHello = 32,
   kWelcome = 33,
@@ -74,6 +75,23 @@ enum class FrameKind : uint8_t {
 // The publication is sent again for reader `session` alone.
 inline constexpr uint8_t kFlagResend = 1;
 inline constexpr uint8_t kFlagsKnown = kFlagResend;
+
+// Why publications are missing: `fragment` of a GAP.
+enum class GapReason : uint16_t {
+  kUnspecified = 0,
+  kDepth = 1,      // a bounded queue was full
+  kStalled = 2,    // a reliable subscription was demoted
+  kExpired = 3,    // their time to live was over
+  kGraceOver = 4,  // somebody was away for longer than it is awaited
+  kRefused = 5,    // the broker refused them
+  kLatest = 6,     // newer ones replaced them
+};
+inline constexpr size_t kGapReasons = 7;
+// Of a number from a peer; one that this version does not know is unspecified.
+inline GapReason GapReasonOf(uint16_t number) {
+  return number < kGapReasons ? static_cast<GapReason>(number)
+                              : GapReason::kUnspecified;
+}
 
 struct FrameHeader {
   uint32_t size = kFrameHeaderBytes;
@@ -148,6 +166,20 @@ struct Frame {
     return {reinterpret_cast<const char*>(view.data()), view.size()};
   }
 };
+
+// Publications of one stream that a subscription does not get.
+struct Gap {
+  uint32_t topic = 0;    // its id
+  uint32_t session = 0;  // the publisher's number
+  uint64_t first = 0;    // 1 or more
+  uint64_t last = 0;     // not below `first`
+  GapReason reason{};
+
+  bool operator==(const Gap&) const = default;
+};
+FrameHeader GapHeader(const Gap& gap);
+// False if the header of a GAP names nothing: the frame means nothing then.
+bool ParseGap(const FrameHeader& header, Gap* gap);
 
 // Appends a frame to `*out`; fills in `header.size`.
 void AppendFrame(FrameHeader header, std::string_view payload,

@@ -118,6 +118,7 @@ const std::map<int, std::string>& KindNames() {
       {7, "RESUMED"},      {8, "JOINED"},    {9, "RESEND_END"},
       {10, "LEAVE"},       {11, "MATCHES"},  {12, "CLOSE"},
       {13, "UNSUBSCRIBE"}, {14, "PING"},     {15, "PONG"},
+      {16, "GAP"},
       {32, "HELLO"},       {33, "WELCOME"},  {34, "GOODBYE"},
       {35, "RESULT"},      {36, "OPEN"},     {37, "OPENED"},
       {38, "SUBSCRIBE"},   {39, "ANNOUNCE"}, {40, "JOIN"},
@@ -145,7 +146,46 @@ TEST(FrameKindTest, EachOfThe256ValuesIsDataHeaderOnlyOrControl) {
   for (int value = 0; value < 256; ++value) {
     const auto kind = static_cast<FrameKind>(value);
     EXPECT_EQ(IsData(kind), value == 1 || value == 2) << value;
-    EXPECT_EQ(IsHeaderOnly(kind), value >= 3 && value <= 15) << value;
+    EXPECT_EQ(IsHeaderOnly(kind), value >= 3 && value <= 16) << value;
+  }
+}
+
+// -- Gaps --
+
+TEST(GapTest, TravelsInAHeader) {
+  const Gap gap = {.topic = 12,
+                   .session = 77,
+                   .first = 300,
+                   .last = 1299,
+                   .reason = GapReason::kLatest};
+  const FrameHeader header = GapHeader(gap);
+  EXPECT_EQ(header, (FrameHeader{.kind = FrameKind::kGap,
+                                 .target = 12,
+                                 .session = 77,
+                                 .sequence = 300,
+                                 .time = 1299,
+                                 .fragment = 6}));
+  Gap parsed;
+  ASSERT_TRUE(ParseGap(header, &parsed));
+  EXPECT_EQ(parsed, gap);
+}
+
+TEST(GapTest, ARangeThatIsNoneMeansNothing) {
+  Gap gap;
+  for (auto [first, last] : std::vector<std::pair<uint64_t, int64_t>>{
+           {0, 5}, {0, 0}, {6, 5}, {1, 0}, {1, -1}, {UINT64_MAX, INT64_MAX}}) {
+    EXPECT_FALSE(ParseGap(
+        {.kind = FrameKind::kGap, .sequence = first, .time = last}, &gap))
+        << first << " to " << last;
+  }
+  EXPECT_TRUE(ParseGap(
+      {.kind = FrameKind::kGap, .sequence = 1, .time = INT64_MAX}, &gap));
+}
+
+TEST(GapTest, AReasonOfALaterVersionIsUnspecified) {
+  for (int number = 0; number < 65536; ++number) {
+    EXPECT_EQ(static_cast<int>(GapReasonOf(static_cast<uint16_t>(number))),
+              number <= 6 ? number : 0);
   }
 }
 
@@ -332,7 +372,7 @@ TEST(CheckHeaderTest, FragmentIsFullBesideItsExtension) {
 }
 
 TEST(CheckHeaderTest, KindsWithAHeaderOnlyHaveNothingBehindIt) {
-  for (int value = 3; value <= 15; ++value) {
+  for (int value = 3; value <= 16; ++value) {
     const auto kind = static_cast<FrameKind>(value);
     EXPECT_EQ(Check({.size = 40, .kind = kind}), FrameFault::kNone);
     for (uint32_t size : {41u, 1000u, kControlFrameBytesMax}) {
@@ -342,7 +382,7 @@ TEST(CheckHeaderTest, KindsWithAHeaderOnlyHaveNothingBehindIt) {
     EXPECT_EQ(Check({.size = 41, .kind = kind, .extension = 1}),
               FrameFault::kPayloadNotAllowed);
   }
-  for (int value : {0, 16, 31, 32, 48, 49, 255}) {
+  for (int value : {0, 17, 31, 32, 48, 49, 255}) {
     EXPECT_EQ(Check({.size = 41, .kind = static_cast<FrameKind>(value)}),
               FrameFault::kNone)
         << value;

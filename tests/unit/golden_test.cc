@@ -112,6 +112,11 @@ void AddHeaderOnly(std::vector<Golden>* all) {
       {.kind = FrameKind::kUnsubscribe, .target = 7, .sequence = kRequest},
       {.kind = FrameKind::kPing, .sequence = kRequest},
       {.kind = FrameKind::kPong, .sequence = kRequest},
+      GapHeader({.topic = 12,
+                 .session = 77,
+                 .first = 300,
+                 .last = 1299,
+                 .reason = GapReason::kDepth}),
   };
   for (const FrameHeader& header : headers) {
     all->push_back({NameOf(header.kind), header, ""});

@@ -174,7 +174,8 @@ TEST_F(SessionTest, InStreamKindsAreThoseThatBelongToASubscription) {
     const auto kind = static_cast<FrameKind>(value);
     const bool expected = kind == FrameKind::kDeliver ||
                           kind == FrameKind::kSelect ||
-                          kind == FrameKind::kAbort || kind == FrameKind::kGone;
+                          kind == FrameKind::kAbort ||
+                          kind == FrameKind::kGone || kind == FrameKind::kGap;
     EXPECT_EQ(Session::IsInStream(kind), expected) << value;
   }
 }
