@@ -137,11 +137,12 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
     wire::FrameKind kind{};
     std::string payload;
   };
-  // A message that came while a handler was running, or a gap before it.
+  // A message that came while a handler was running, or a gap at its place, or
+  // both: the gap comes first.
   struct Deferred {
     std::shared_ptr<SubscriptionImpl> subscription;
     Message message;
-    std::shared_ptr<core::Stream> stream;
+    std::shared_ptr<core::Stream> stream;  // null: there is no message
     std::unique_ptr<Event> gap;
   };
 
@@ -232,8 +233,14 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
               MonotonicTime deadline);
   void Enqueue(SubscriptionImpl::Waiting waiting, std::unique_ptr<Event> gap);
   void CollectConsumed(SubscriptionImpl* subscription);
-  std::unique_ptr<Event> GapBefore(const core::Delivery& delivery,
-                                   const SubscriptionImpl& subscription);
+  void OnGap(const wire::FrameHeader& header);
+  // The event of a gap in what the current subscription gets; null if it is
+  // not to be told.
+  std::unique_ptr<Event> GapOf(core::Stream* stream, uint64_t first,
+                               uint64_t last, wire::GapReason reason);
+  void TellAtPlace(std::unique_ptr<Event> gap);
+  void MarkUntold(const std::shared_ptr<SubscriptionImpl>& subscription)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(subscription->mu);
   void AddSubscription(const std::shared_ptr<SubscriptionImpl>& subscription);
   void RemoveSubscription(SubscriptionImpl* subscription);
   void Tell(const Event& event);
@@ -295,7 +302,7 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   std::vector<std::shared_ptr<SubscriptionImpl>> untold_;  // gaps in events_
   uint64_t received_ = 0;
   uint64_t missing_ = 0;
-  uint64_t told_received_ = 0;  // in stats_, with duplicates
+  uint64_t told_received_ = 0;  // in stats_, with duplicates and missing
   MonotonicTime told_acknowledge_at_ = MonotonicTime::Never();
 
   std::thread thread_;

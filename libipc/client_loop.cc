@@ -262,8 +262,8 @@ void ClientImpl::HandleFrames() {
                      absl::string_view(fault.data(), fault.size()))));
   }
   uint64_t duplicates = session_.receiving().duplicates();
-  if (received_ + duplicates == told_received_) return;
-  told_received_ = received_ + duplicates;
+  if (received_ + duplicates + missing_ == told_received_) return;
+  told_received_ = received_ + duplicates + missing_;
   MutexLock lock(&mu_);
   stats_.received = received_;
   stats_.missing = missing_;
@@ -285,6 +285,9 @@ absl::Status ClientImpl::HandleFrame(const wire::Frame& frame) {
     }
     case wire::FrameKind::kAbort:
       receiving.OnAbort(frame.header);
+      return absl::OkStatus();
+    case wire::FrameKind::kGap:
+      OnGap(frame.header);
       return absl::OkStatus();
     case wire::FrameKind::kGone:
       receiving.OnGone(SessionNumber{frame.header.session});

@@ -139,17 +139,44 @@ void ClientImpl::OnSubscribed(const core::SessionEvent& event) {
   events_.push_back(std::move(told));
 }
 
-std::unique_ptr<Event> ClientImpl::GapBefore(
-    const core::Delivery& delivery, const SubscriptionImpl& subscription) {
-  if (delivery.first_missing == 0) return nullptr;
-  missing_ += delivery.sequence - delivery.first_missing;
+std::unique_ptr<Event> ClientImpl::GapOf(core::Stream* stream, uint64_t first,
+                                         uint64_t last,
+                                         wire::GapReason reason) {
+  missing_ += last - first + 1;
+  if (!current_->options.report_gaps) return nullptr;
   auto gap = std::make_unique<Event>();
   gap->kind = Event::Kind::kGap;
-  gap->name = subscription.pattern;
-  gap->source = *SourceOf(delivery.stream);
-  gap->first = delivery.first_missing;
-  gap->last = delivery.sequence - 1;
+  gap->name = current_->pattern;
+  gap->source = *SourceOf(stream);
+  gap->first = first;
+  gap->last = last;
+  gap->reason = static_cast<GapReason>(reason);
   return gap;
+}
+
+// A notice from the broker. There need not be a message behind it.
+void ClientImpl::OnGap(const wire::FrameHeader& header) {
+  core::Receiving& receiving = session_.receiving();
+  std::optional<core::Missed> missed = receiving.OnGap(header, now_);
+  if (!missed.has_value() || current_ == nullptr) return;
+  core::Stream* stream = missed->stream;
+  if (missed->first_missing != 0) {
+    TellAtPlace(GapOf(stream, missed->first_missing, missed->first - 1,
+                      wire::GapReason::kUnspecified));
+  }
+  TellAtPlace(GapOf(stream, missed->first, missed->last, missed->reason));
+}
+
+// Behind the messages that were set aside, in front of those to come.
+void ClientImpl::TellAtPlace(std::unique_ptr<Event> gap) {
+  if (gap == nullptr) return;
+  if (current_->handler != nullptr) {
+    deferred_.push_back({current_, Message(), nullptr, std::move(gap)});
+    return;
+  }
+  events_.push_back(std::move(*gap));
+  MutexLock lock(&current_->mu);
+  MarkUntold(current_);
 }
 
 void ClientImpl::Deliver(const wire::Frame& frame) {
@@ -158,7 +185,11 @@ void ClientImpl::Deliver(const wire::Frame& frame) {
   if (!delivery.has_value() || current_ == nullptr) return;
   ++received_;
   core::Stream* stream = delivery->stream;
-  std::unique_ptr<Event> gap = GapBefore(*delivery, *current_);
+  std::unique_ptr<Event> gap;
+  if (delivery->first_missing != 0) [[unlikely]] {
+    gap = GapOf(stream, delivery->first_missing, delivery->sequence - 1,
+                wire::GapReason::kUnspecified);
+  }
   // Being told of the gap may turn the loop, as a handler may.
   if (handling_ || current_->handler == nullptr || !deferred_.empty() ||
       gap != nullptr) [[unlikely]] {
@@ -238,6 +269,7 @@ void ClientImpl::RunDeferred() {
     Deferred next = std::move(deferred_.front());
     deferred_.pop_front();
     if (next.gap != nullptr) Tell(*next.gap);
+    if (next.stream == nullptr) continue;
     SetDispatching(next.subscription);
     Run(next.subscription.get(), next.message);
     Consume(next.subscription.get(), next.stream, next.message.sequence(),
@@ -262,25 +294,31 @@ void ClientImpl::Enqueue(SubscriptionImpl::Waiting waiting,
          (subscription->queue.size() > best_effort->depth ||
           subscription->queue_bytes > best_effort->bytes) &&
          subscription->queue.size() > 1) {
-    untold = true;
+    untold |= subscription->options.report_gaps;
     TellDropped(*subscription, subscription->queue.front().message);
     subscription->queue_bytes -=
         subscription->queue.front().message.payload().size() +
         kFrameHeaderBytes;
     subscription->queue.pop_front();
   }
-  if (untold && !subscription->untold) {
-    subscription->untold = true;
-    untold_.push_back(current_);
-  }
+  if (untold) MarkUntold(current_);
+}
+
+void ClientImpl::MarkUntold(
+    const std::shared_ptr<SubscriptionImpl>& subscription) {
+  if (subscription->untold) return;
+  subscription->untold = true;
+  untold_.push_back(subscription);
 }
 
 void ClientImpl::TellDropped(const SubscriptionImpl& subscription,
                              const Message& message) {
   ++missing_;
+  if (!subscription.options.report_gaps) return;
   if (!events_.empty()) {
     Event& last = events_.back();
     if (last.kind == Event::Kind::kGap && last.name == subscription.pattern &&
+        last.reason == GapReason::kDepth &&
         last.source.topic == message.topic() &&
         last.source.publisher.session == message.publisher().session &&
         last.last + 1 == message.sequence()) {
@@ -293,6 +331,7 @@ void ClientImpl::TellDropped(const SubscriptionImpl& subscription,
   gap.name = subscription.pattern;
   gap.source = message.source();
   gap.first = gap.last = message.sequence();
+  gap.reason = GapReason::kDepth;
   events_.push_back(std::move(gap));
 }
 

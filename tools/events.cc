@@ -70,7 +70,7 @@ void Events::On(const Event& event) {
                               StatusText(event.status)));
       break;
     case Event::Kind::kGap:
-      gaps_.Add({event.source, event.first, event.last});
+      gaps_.Add({event.source, event.first, event.last, event.reason});
       break;
     case Event::Kind::kRefused:
       if (!refusal_.ok()) break;

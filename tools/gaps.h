@@ -8,7 +8,8 @@
 // Neighbouring gaps are joined, so that a reader who falls behind for hours
 // costs one interval and not one for each message.
 //
-// Invariant: within a stream, intervals are disjoint and do not touch.
+// Invariant: within a stream, intervals are disjoint, and those of one reason do
+// not touch.
 
 #ifndef IPC_TOOLS_GAPS_H_
 #define IPC_TOOLS_GAPS_H_
@@ -20,14 +21,17 @@
 #include <vector>
 
 #include "ipc/message.h"
+#include "ipc/options.h"
 
 namespace ipc::tools {
 
-// The messages `first`..`last` of one publisher on one topic are missing.
+// The messages `first`..`last` of one publisher on one topic are missing, for one
+// reason.
 struct Gap {
   Source source;
   uint64_t first = 0;
   uint64_t last = 0;
+  GapReason reason = GapReason::kUnspecified;
 
   uint64_t missing() const { return last - first + 1; }
 };

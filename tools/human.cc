@@ -87,9 +87,10 @@ std::string HumanForm::Cell(size_t column, std::string_view text, Align align) {
 
 std::string DescribeGap(const Gap& gap) {
   return absl::StrFormat(
-      "-- %d %s missing: #%d..#%d of %s from %s", gap.missing(),
-      gap.missing() == 1 ? "message" : "messages", gap.first, gap.last,
-      Printable(gap.source.topic), PublisherText(gap.source.publisher));
+      "-- %d %s missing (%s): #%d..#%d of %s from %s", gap.missing(),
+      gap.missing() == 1 ? "message" : "messages", GapReasonName(gap.reason),
+      gap.first, gap.last, Printable(gap.source.topic),
+      PublisherText(gap.source.publisher));
 }
 
 std::string TopicsAsTable(const std::vector<TopicInfo>& topics, bool colour) {

@@ -106,7 +106,8 @@ std::string JsonForm::ShowGap(const Gap& gap) {
                  {"publisher", PublisherObject(gap.source.publisher)},
                  {"first", gap.first},
                  {"last", gap.last},
-                 {"missing", gap.missing()}}}});
+                 {"missing", gap.missing()},
+                 {"reason", GapReasonName(gap.reason)}}}});
 }
 
 std::string TopicsAsJson(const std::vector<TopicInfo>& topics) {

@@ -45,6 +45,8 @@ void Receiving::AppendSubscribe(Subscription* subscription,
   request.resume = subscription->confirmed;
   for (const auto& [key, stream] : subscription->streams) {
     if (request.positions.size() == kPositionsPerSubscriptionMax) break;
+    // Nothing whole has come: it is entitled to what its publisher knows.
+    if (stream->received == 0) continue;
     request.positions.push_back({key.first, key.second, stream->consumed});
   }
   wire::AppendControl(request, ToNumber(subscription->id), control);
@@ -190,6 +192,55 @@ void Receiving::OnAbort(const wire::FrameHeader& header) {
   stream->next_fragment = 0;
 }
 
+std::optional<Missed> Receiving::OnGap(const wire::FrameHeader& header,
+                                       MonotonicTime now) {
+  wire::Gap gap;
+  if (selected_ == nullptr || !wire::ParseGap(header, &gap)) {
+    return std::nullopt;
+  }
+  Stream* stream = StreamOf(header);
+  if (stream == nullptr) return std::nullopt;
+  if (gap.last <= stream->received) {
+    if (selected_->reliable()) List(selected_, cached_owner_, now);
+    return std::nullopt;
+  }
+  const uint64_t next = stream->received + 1;
+  Missed missed{.stream = stream,
+                .first = std::max(gap.first, next),
+                .last = gap.last,
+                .reason = gap.reason,
+                .first_missing = 0};
+  if (missed.first != next && stream->received != 0) {
+    missed.first_missing = next;
+  }
+  if (stream->assembly_sequence <= gap.last) {
+    stream->assembly = {};
+    stream->assembly_sequence = 0;
+    stream->next_fragment = 0;
+  }
+  if (!stream->missing.empty() &&
+      stream->missing.back().last == stream->received) {
+    stream->missing.back().last = gap.last;
+  } else {
+    stream->missing.push_back({stream->received, gap.last});
+  }
+  stream->received = gap.last;
+  PassMissing(stream);
+  if (selected_->reliable() && stream->missing.empty()) {
+    List(selected_, cached_owner_, now);
+  }
+  return missed;
+}
+
+void Receiving::PassMissing(Stream* stream) {
+  auto next = stream->missing.begin();
+  while (next != stream->missing.end() && next->behind <= stream->consumed) {
+    stream->consumed = std::max(stream->consumed, next->last);
+    ++next;
+  }
+  stream->missing.erase(stream->missing.begin(), next);
+}
+
 void Receiving::OnGone(SessionNumber session) {
   auto key = sessions_.find(session);
   if (selected_ == nullptr || key == sessions_.end()) return;
@@ -211,6 +262,7 @@ void Receiving::OnConsumed(Subscription* subscription,
                            const std::shared_ptr<Stream>& stream,
                            uint64_t sequence, size_t bytes, MonotonicTime now) {
   stream->consumed = std::max(stream->consumed, sequence);
+  if (!stream->missing.empty()) PassMissing(stream.get());
   if (!subscription->reliable()) return;
   stream->unacknowledged_bytes += bytes + kFrameHeaderBytes;
   List(subscription, stream, now);
@@ -219,6 +271,7 @@ void Receiving::OnConsumed(Subscription* subscription,
 void Receiving::OnConsumed(const Delivery& delivery, MonotonicTime now) {
   Stream* stream = delivery.stream;
   stream->consumed = delivery.sequence;
+  if (!stream->missing.empty()) [[unlikely]] PassMissing(stream);
   // The handler may have given the subscription up or seen the connection go.
   if (stream != cached_stream_ || !selected_->reliable()) return;
   stream->unacknowledged_bytes += delivery.payload.size() + kFrameHeaderBytes;

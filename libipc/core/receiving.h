@@ -33,8 +33,16 @@ struct Stream {
   std::shared_ptr<const wire::Announce> source;
   // Whatever the shell keeps for `source`; dropped with it.
   std::shared_ptr<const void> shell;
-  uint64_t received = 0;  // last sequence handed over
+  uint64_t received = 0;  // last sequence handed over, or told missing
   uint64_t consumed = 0;  // last sequence the application is done with
+
+  // Told missing behind messages that are not consumed yet: when all up to
+  // `behind` is, all up to `last` is.
+  struct Missing {
+    uint64_t behind = 0;
+    uint64_t last = 0;
+  };
+  std::vector<Missing> missing;  // in order
 
   // A message that comes in fragments.
   std::vector<std::byte> assembly;
@@ -54,6 +62,15 @@ struct Delivery {
   int64_t time_ns = 0;
   std::span<const std::byte> payload;  // in the frame or in the stream
   uint64_t first_missing = 0;          // 0: nothing is missing before it
+};
+
+// What a GAP told that was not known.
+struct Missed {
+  Stream* stream = nullptr;
+  uint64_t first = 0;
+  uint64_t last = 0;
+  wire::GapReason reason{};
+  uint64_t first_missing = 0;  // 0: nothing is missing before it
 };
 
 class Receiving {
@@ -96,6 +113,10 @@ class Receiving {
   std::optional<Delivery> OnDeliver(const wire::Frame& frame,
                                     MonotonicTime now);
   void OnAbort(const wire::FrameHeader& header);
+  // To be told before what comes behind it. Nothing has to be done for it to
+  // count as consumed.
+  std::optional<Missed> OnGap(const wire::FrameHeader& header,
+                              MonotonicTime now);
   void OnGone(SessionNumber session);
 
   // -- Acknowledgement
@@ -120,6 +141,8 @@ class Receiving {
   void Rename(uint64_t key);
   Stream* StreamOf(const wire::FrameHeader& header);
   std::span<const std::byte> Assemble(Stream* stream, const wire::Frame& frame);
+  // Passes over what was told missing behind `consumed`.
+  static void PassMissing(Stream* stream);
   void List(Subscription* subscription, const std::shared_ptr<Stream>& stream,
             MonotonicTime now);
 

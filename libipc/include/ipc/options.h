@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include "absl/status/status.h"
@@ -17,6 +18,21 @@
 #include "ipc/message.h"
 
 namespace ipc {
+
+// Why messages are missing.
+enum class GapReason {
+  kUnspecified = 0,  // not told, or not known to this version
+  kDepth = 1,        // the subscription's queue was full
+  kStalled = 2,      // a reliable subscription consumed nothing for too long
+  kExpired = 3,      // their time to live was over
+  kGraceOver = 4,    // the publisher or the subscriber was away for too long;
+                     // with best effort: at all
+  kRefused = 5,      // the broker refused them; their publisher was told
+  kLatest = 6,       // newer ones replaced them
+};
+
+// "depth", "grace-over", ...: as ipcctl writes it.
+IPC_EXPORT std::string_view GapReasonName(GapReason reason);
 
 // Something that happened to the client and that no call returns. Handlers
 // run on the I/O thread (or in Process()) and may call anything.
@@ -33,6 +49,7 @@ struct Event {
   Source source;       // kGap only
   uint64_t first = 0;  // kGap: first missing sequence
   uint64_t last = 0;   // kGap: last missing sequence
+  GapReason reason = GapReason::kUnspecified;  // kGap: why
 };
 
 // What Client::Connect does when no broker answers.
@@ -89,7 +106,12 @@ struct BestEffort {
 };
 
 struct SubscribeOptions {
+  // -- Changes behaviour --
+
   std::variant<Reliable, BestEffort> policy = Reliable{};
+  // Whether on_event is told of gaps in this subscription. ClientStats counts
+  // what is missing in any case.
+  bool report_gaps = true;
   // How long Subscribe waits for the broker's confirmation. Zero: it does not
   // wait, and the subscription takes effect when the broker hears of it.
   absl::Duration confirm_timeout = absl::Seconds(10);
