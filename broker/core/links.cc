@@ -76,8 +76,17 @@ void Links::Attach(Channel* channel, Subscription* subscription,
     }
     link->catch_up |= reading->claimed && link->state != Link::State::kLive;
     // What is acknowledged, the publisher no longer has.
+    if (position != subscription->positions.end()) {
+      TellLost(reading.get(), from, channel->acknowledged);
+    }
     from = std::max(from, channel->acknowledged + 1);
     ++channel->reliable_readings;
+  } else {
+    // What comes before it goes live is not owed to it, but told.
+    reading->claimed = true;
+    if (position != subscription->positions.end()) {
+      from = std::min(from, position->second + 1);
+    }
   }
   if (position != subscription->positions.end()) {
     subscription->positions.erase(position);
@@ -94,8 +103,15 @@ void Links::ApplyPositions(Subscription* subscription) {
       auto position = subscription->positions.find(
           {link->publisher->key, reading->channel->number});
       if (position != subscription->positions.end()) {
-        acknowledgement_.OnConsumed(reading.get(), position->second);
+        uint64_t sequence = position->second;
         subscription->positions.erase(position);
+        if (!subscription->reliable) {
+          reading->consumed = std::min(sequence, EntryOf(*reading->channel) - 1);
+        } else if (sequence < reading->consumed) {
+          TellLost(reading.get(), sequence + 1, reading->consumed);
+        } else {
+          acknowledgement_.OnConsumed(reading.get(), sequence);
+        }
       }
       reading->resend_from = reading->consumed + 1;
     }
@@ -292,8 +308,30 @@ void Links::GoLive(Link* link) {
 
 void Links::Enter(Reading* reading) {
   reading->claimed = true;
+  Subscription* subscription = reading->link->subscription;
   Announce(*reading);
-  reading->channel->live.push_back(reading->link->subscription);
+  if (!subscription->reliable) {
+    // Nothing is sent again for it.
+    TellLost(reading, reading->resend_from, EntryOf(*reading->channel) - 1);
+  }
+  reading->channel->live.push_back(subscription);
+}
+
+// What came while one side was away, and does not come any more.
+void Links::TellLost(Reading* reading, uint64_t first, uint64_t last) {
+  if (first > last) return;
+  Subscription* subscription = reading->link->subscription;
+  Connection* connection = subscription->session->connection;
+  if (connection == nullptr) return;  // it will say what it lacks, again
+  const Channel& channel = *reading->channel;
+  Announce(*reading);
+  const bool refused =
+      channel.refused_from != 0 && first >= channel.refused_from;
+  connection->outbox.AddGap(
+      &subscription->lane,
+      {ToNumber(channel.topic->id), ToNumber(channel.publisher->number), first,
+       last, refused ? wire::GapReason::kRefused : wire::GapReason::kGraceOver});
+  state_.MarkDirty(connection);
 }
 
 void Links::LeaveRoutes(Link* link) {

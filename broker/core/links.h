@@ -98,6 +98,7 @@ class Links {
   void SendResend(Link* link);
   void GoLive(Link* link);
   void Enter(Reading* reading);
+  void TellLost(Reading* reading, uint64_t first, uint64_t last);
   void LeaveRoutes(Link* link);
   void Wait(Link* link);
   void MarkUnheard(Link* link);

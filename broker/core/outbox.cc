@@ -39,9 +39,22 @@ void Outbox::AddFrame(Lane* lane, const wire::FrameHeader& header) {
 void Outbox::Enqueue(Lane* lane, std::span<const std::byte> run,
                      uint32_t messages) {
   lane->queue.Push(run, messages);
+  Bound(lane);
+}
+
+void Outbox::AddGap(Lane* lane, const wire::Gap& gap) {
+  Settle();
+  lane->CountMissing(gap.reason, gap.last - gap.first + 1);
+  lane->queue.PushGap(gap);
+  Bound(lane);
+}
+
+void Outbox::Bound(Lane* lane) {
   while (lane->queue.messages() > lane->messages_max ||
          lane->queue.bytes() > lane->bytes_max) {
-    if (lane->queue.DropOldest()) ++lane->dropped;
+    if (lane->queue.DropOldest()) {
+      lane->CountMissing(wire::GapReason::kDepth, 1);
+    }
   }
   if (lane->queue.empty()) {
     if (lane->in_turn) std::erase(turn_, lane);

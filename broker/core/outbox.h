@@ -33,6 +33,9 @@
 
 namespace ipc::broker {
 
+// Messages that subscriptions have lost, by GapReason.
+using MissingByReason = std::array<uint64_t, wire::kGapReasons>;
+
 // The part of a subscription that its connection's outbox sees.
 struct Lane {
   SubscriptionId id{};
@@ -41,7 +44,13 @@ struct Lane {
   // Best effort: what may wait. The oldest goes first.
   uint64_t messages_max = std::numeric_limits<uint64_t>::max();
   uint64_t bytes_max = std::numeric_limits<uint64_t>::max();
-  uint64_t dropped = 0;  // messages
+  uint64_t dropped = 0;  // messages that it was told to be missing
+  MissingByReason* missing = nullptr;  // the broker's counters
+
+  void CountMissing(wire::GapReason reason, uint64_t messages) {
+    dropped += messages;
+    if (missing != nullptr) (*missing)[static_cast<size_t>(reason)] += messages;
+  }
 };
 
 class Outbox {
@@ -68,6 +77,8 @@ class Outbox {
   }
   // One frame made by the broker, behind all data of the lane.
   void AddFrame(Lane* lane, const wire::FrameHeader& header);
+  // A GAP, behind all data of the lane. The stream must be announced.
+  void AddGap(Lane* lane, const wire::Gap& gap);
 
   // The next bytes to leave, at most about `kGatherBytesMax`; valid until the
   // next call of anything but Sent.
@@ -98,6 +109,8 @@ class Outbox {
   using HeaderBytes = std::array<std::byte, kFrameHeaderBytes>;
 
   void Enqueue(Lane* lane, std::span<const std::byte> run, uint32_t messages);
+  // Holds the lane to its limits, and lists it if something waits.
+  void Bound(Lane* lane);
   // Moves control frames and queued blocks behind the committed bytes.
   void Commit();
   void CommitBytes(std::span<const std::byte> bytes);

@@ -5,6 +5,7 @@
 #include "broker/core/queue.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "libipc/base/check.h"
@@ -34,6 +35,46 @@ uint32_t CountMessages(std::span<const std::byte> frames) {
 }
 
 void Queue::Push(std::span<const std::byte> run, uint32_t messages) {
+  run = WithoutLost(run);
+  if (run.empty()) return;
+  ends_in_gap_ = false;
+  Append(run);
+  messages_ += messages;
+}
+
+std::span<const std::byte> Queue::WithoutLost(
+    std::span<const std::byte> run) const {
+  while (!run.empty()) {
+    wire::FrameHeader header = wire::LoadHeader(run.data());
+    if (header.kind != wire::FrameKind::kDeliver || header.fragment == 0 ||
+        !lost_.Knows(header)) {
+      break;
+    }
+    run = run.subspan(header.size);
+  }
+  return run;
+}
+
+void Queue::PushGap(const wire::Gap& gap) {
+  if (ends_in_gap_ && !blocks_.empty()) {
+    std::vector<std::byte>& last = blocks_.back().bytes;
+    std::byte* frame = last.data() + last.size() - kFrameHeaderBytes;
+    wire::Gap before;
+    wire::ParseGap(wire::LoadHeader(frame), &before);
+    if (before.topic == gap.topic && before.session == gap.session &&
+        before.reason == gap.reason && before.last + 1 == gap.first) {
+      before.last = gap.last;
+      wire::StoreHeader(wire::GapHeader(before), frame);
+      return;
+    }
+  }
+  std::array<std::byte, kFrameHeaderBytes> bytes;
+  wire::StoreHeader(wire::GapHeader(gap), bytes.data());
+  Append(bytes);
+  ends_in_gap_ = true;
+}
+
+void Queue::Append(std::span<const std::byte> run) {
   if (blocks_.empty() ||
       blocks_.back().bytes.size() + run.size() > kBlockBytes) {
     blocks_.emplace_back();
@@ -42,11 +83,10 @@ void Queue::Push(std::span<const std::byte> run, uint32_t messages) {
   std::vector<std::byte>& last = blocks_.back().bytes;
   last.insert(last.end(), run.begin(), run.end());
   bytes_ += run.size();
-  messages_ += messages;
 }
 
 Block Queue::TakeBlock() {
-  if (!kept_.empty()) return {std::exchange(kept_, {}), 0};
+  if (!lost_.empty()) return {lost_.Take(), 0};
   IPC_CHECK(!blocks_.empty());
   Block block = std::move(blocks_.front());
   blocks_.erase(blocks_.begin());
@@ -59,21 +99,36 @@ bool Queue::DropOldest() {
   IPC_CHECK(!blocks_.empty());
   Block& front = blocks_.front();
   wire::FrameHeader header = wire::LoadHeader(front.bytes.data() + front.begin);
-  if (header.kind == wire::FrameKind::kGone) {
-    std::span<const std::byte> frame = front.rest().first(header.size);
-    kept_.insert(kept_.end(), frame.begin(), frame.end());
+  bool lost = false;
+  switch (header.kind) {
+    case wire::FrameKind::kDeliver:
+      lost = lost_.Add({.topic = header.target,
+                        .session = header.session,
+                        .first = header.sequence,
+                        .last = header.sequence,
+                        .reason = wire::GapReason::kDepth}) > 0;
+      break;
+    case wire::FrameKind::kGap: {
+      wire::Gap gap;
+      if (wire::ParseGap(header, &gap)) lost_.Add(gap);
+      break;
+    }
+    case wire::FrameKind::kGone:
+      lost_.AddGone(front.rest().first(header.size));
+      break;
+    default:
+      break;
   }
   front.begin += header.size;
   bytes_ -= header.size;
-  bool begins = BeginsPublication(header);
-  if (begins) --messages_;
+  if (BeginsPublication(header)) --messages_;
   if (front.rest().empty()) blocks_.erase(blocks_.begin());
-  return begins;
+  return lost;
 }
 
 void Queue::Clear() {
   blocks_.clear();
-  kept_.clear();
+  lost_.Clear();
   bytes_ = 0;
   messages_ = 0;
 }

@@ -4,8 +4,9 @@
 // blocks of bytes. Empty unless the subscriber's socket is full.
 //
 // Invariant: every block holds whole frames, so that a block can be committed
-// to the socket as it is and a frame can be dropped from the front. GONE is
-// never dropped: a subscriber would remember the dead for ever.
+// to the socket as it is and a frame can be dropped from the front. What is
+// dropped leaves a GAP at its place. GONE and GAP are never dropped: a subscriber
+// would remember the dead for ever, and not hear of its losses.
 
 #ifndef IPC_BROKER_CORE_QUEUE_H_
 #define IPC_BROKER_CORE_QUEUE_H_
@@ -14,6 +15,8 @@
 #include <cstdint>
 #include <span>
 #include <vector>
+
+#include "broker/core/losses.h"
 
 namespace ipc::broker {
 
@@ -31,27 +34,34 @@ uint32_t CountMessages(std::span<const std::byte> frames);
 
 class Queue {
  public:
-  bool empty() const { return blocks_.empty() && kept_.empty(); }
+  bool empty() const { return blocks_.empty() && lost_.empty(); }
   // All frames but those that were kept when their turn to be dropped came.
   uint64_t bytes() const { return bytes_; }
   // Publications whose first frame is here.
   uint64_t messages() const { return messages_; }
 
   // Copies whole frames that lie behind each other; `messages` publications
-  // begin among them.
+  // begin among them. If they begin with the rest of a publication that is lost,
+  // that is left out.
   void Push(std::span<const std::byte> run, uint32_t messages);
   // Moves the oldest block out. The queue must not be empty.
   Block TakeBlock();
-  // Drops the oldest frame; `bytes` must not be 0. Returns whether a
-  // publication began with it.
+  // A GAP behind all that is here.
+  void PushGap(const wire::Gap& gap);
+  // Drops the oldest frame; `bytes` must not be 0. Returns whether a publication
+  // is lost that was not before.
   bool DropOldest();
   void Clear();
 
  private:
+  std::span<const std::byte> WithoutLost(std::span<const std::byte> run) const;
+  void Append(std::span<const std::byte> run);
+
   // Vectors, here and in the outbox, because an empty std::deque holds half a
   // kilobyte, and there is one for each subscription.
   std::vector<Block> blocks_;
-  std::vector<std::byte> kept_;  // in front of all blocks
+  Losses lost_;            // in front of all blocks
+  bool ends_in_gap_ = false;  // the last frame of the last block is a GAP
   uint64_t bytes_ = 0;
   uint64_t messages_ = 0;
 };

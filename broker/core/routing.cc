@@ -123,6 +123,29 @@ void Routing::TellAbort(const Channel& channel) {
   }
 }
 
+// To those that would have got it, at its place.
+void Routing::TellRefused(Channel* channel) {
+  const uint64_t sequence = channel->next_sequence - 1;
+  std::vector<Subscription*> left_behind;
+  for (Subscription* subscription : channel->live) {
+    Lane& lane = subscription->lane;
+    if (subscription->reliable &&
+        lane.queue.bytes() + kFrameHeaderBytes > subscription->bytes) {
+      left_behind.push_back(subscription);
+      continue;
+    }
+    Connection* connection = subscription->session->connection;
+    connection->outbox.AddGap(&lane, {ToNumber(channel->topic->id),
+                                      ToNumber(channel->publisher->number),
+                                      sequence, sequence,
+                                      wire::GapReason::kRefused});
+    state_.MarkDirty(connection);
+  }
+  for (Subscription* subscription : left_behind) {
+    links_.FallBehind(subscription, channel, sequence);
+  }
+}
+
 absl::Status Routing::OnOutOfOrder(const Channel& channel,
                                    const FrameHeader& header) {
   return absl::FailedPreconditionError(absl::StrCat(
@@ -159,6 +182,7 @@ bool Routing::Refuses(Channel* channel, const FrameHeader& header,
     ++channel->next_sequence;
     channel->next_fragment = 0;
     channel->refusing = false;
+    TellRefused(channel);
     acknowledgement_.OnRefused(channel);
   } else {
     channel->next_fragment = header.fragment + 1u;

@@ -51,6 +51,7 @@ class Routing {
   absl::Status OnOutOfOrder(const Channel& channel,
                             const wire::FrameHeader& header);
   void TellAbort(const Channel& channel);
+  void TellRefused(Channel* channel);
   void OnResent(Session* session, wire::Frame* frame);
   bool Refuses(Channel* channel, const wire::FrameHeader& header,
                size_t payload_bytes);

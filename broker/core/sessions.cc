@@ -186,6 +186,7 @@ Subscription* Sessions::AwaitSubscription(Session* session, SubscriptionId id) {
   subscription->created = ++state_.last_created;
   subscription->session = session;
   subscription->lane.id = id;
+  subscription->lane.missing = &state_.counters.missing;
   subscription->bytes = state_.reliable_queue_bytes_max;
   state_.timers.Add({.due = state_.now + kRecoveryGrace,
                      .kind = TimerKind::kAwaited,

@@ -208,6 +208,12 @@ struct Ended {
   std::string text;
 };
 
+// Since the broker's start.
+struct Counters {
+  // Messages that subscriptions were told to be missing, once for each of them.
+  MissingByReason missing{};
+};
+
 struct State {
   State() : schemas(kSchemaBytesMax) {}
 
@@ -232,6 +238,7 @@ struct State {
   PatternIndex patterns;
   SchemaStore schemas;
   Timers timers;
+  Counters counters;
   std::vector<SessionNumber> acknowledge;  // sessions with something to tell
   std::vector<Subscription*> behind;       // with links to be caught up
 
