@@ -60,6 +60,9 @@ absl::Status Client::HandleFrame(const wire::Frame& frame, MonotonicTime now) {
     case wire::FrameKind::kAbort:
       receiving.OnAbort(frame.header);
       return absl::OkStatus();
+    case wire::FrameKind::kGap:
+      OnGap(frame.header, now);
+      return absl::OkStatus();
     case wire::FrameKind::kGone:
       receiving.OnGone(SessionNumber{frame.header.session});
       return absl::OkStatus();
@@ -115,6 +118,21 @@ void Client::Deliver(const wire::Frame& frame, MonotonicTime now) {
   Handle(&to->second, *stream.source, delivery->sequence,
          delivery->first_missing, delivery->payload);
   receiving.OnConsumed(*delivery, now);
+}
+
+void Client::OnGap(const wire::FrameHeader& header, MonotonicTime now) {
+  std::optional<core::Missed> missed =
+      session_.receiving().OnGap(header, now);
+  auto to = subscriptions_.find(current_);
+  if (!missed.has_value() || to == subscriptions_.end()) return;
+  const wire::Announce& source = *missed->stream->source;
+  history_.OnMissed(to->second.number,
+                    {.publisher = source.session.token,
+                     .channel = ToNumber(source.channel),
+                     .first = missed->first,
+                     .last = missed->last,
+                     .reason = static_cast<int>(missed->reason),
+                     .first_missing = missed->first_missing});
 }
 
 void Client::Handle(Subscribed* to, const wire::Announce& source,
@@ -203,6 +221,7 @@ void Client::Advertise(const std::string& topic) {
 void Client::Release(const std::string& topic) {
   auto found = advertised_.find(topic);
   session_.publishing().Release(found->second);
+  history_.OnReleased(process_, ToNumber(found->second));
   advertised_.erase(found);
   Send();
 }

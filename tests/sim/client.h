@@ -114,6 +114,7 @@ class Client {
   absl::Status HandleFrame(const wire::Frame& frame, MonotonicTime now);
   absl::Status HandleControl(const wire::Frame& frame);
   void Deliver(const wire::Frame& frame, MonotonicTime now);
+  void OnGap(const wire::FrameHeader& header, MonotonicTime now);
   void Handle(Subscribed* to, const wire::Announce& source, uint64_t sequence,
               uint64_t first_missing, std::span<const std::byte> payload);
 

@@ -83,6 +83,10 @@ void History::OnAccepted(int process, uint32_t channel, std::string_view topic,
   ++accepted_;
 }
 
+void History::OnReleased(int process, uint32_t channel) {
+  processes_[process].released_at[channel] = ++now_;
+}
+
 History::Publication* History::Find(int process, uint32_t channel,
                                     uint64_t sequence) {
   Process& publisher = processes_[process];
@@ -127,8 +131,9 @@ int History::AddSubscription(int process, std::string_view pattern,
 }
 
 void History::OnConfirmed(int subscription) {
-  uint64_t& confirmed_at = subscriptions_[subscription].confirmed_at;
-  if (confirmed_at == 0) confirmed_at = ++now_;
+  Subscription& confirmed = subscriptions_[subscription];
+  confirmed.resumed_at = ++now_;
+  if (confirmed.confirmed_at == 0) confirmed.confirmed_at = now_;
 }
 
 void History::OnUnsubscribed(int subscription) {
@@ -223,50 +228,129 @@ void History::CheckOrder(const Subscription& subscription, int publisher,
 void History::CheckHole(const Subscription& subscription, int publisher,
                         const Publication& publication, uint64_t first_missing,
                         const Progress& progress) {
-  auto last = progress.last.find(publication.channel);
-  uint64_t expected = 0;
-  if (last != progress.last.end() && publication.sequence != last->second + 1) {
-    expected = last->second + 1;
-  }
-  if (first_missing != 0) ++gaps_;
   if (loss_allowed_) return;
-  if (last == progress.last.end()) {
-    const Process& from = processes_[publisher];
-    for (size_t index : from.by_channel.at(publication.channel)) {
-      const Publication& earlier = from.publications[index];
-      if (earlier.sequence >= publication.sequence) break;
-      if (Owes(from, earlier, subscription)) ++untold_;
-    }
-  }
-  if (first_missing != expected) {
+  if (first_missing != 0) {
     Fail(absl::StrCat("gap: ", Name(subscription), " got ",
-                      Name(publisher, publication), " with first_missing ",
-                      first_missing, " instead of ", expected));
-  } else if (subscription.reliable && expected != 0) {
-    Fail(absl::StrCat("gap: ", Name(subscription), ", reliable, got ",
-                      Name(publisher, publication), " and lacks from ",
-                      expected));
+                      Name(publisher, publication),
+                      " behind a hole without a reason, from ", first_missing));
+    return;
   }
+  auto last = progress.last.find(publication.channel);
+  if (last != progress.last.end() && publication.sequence <= last->second) {
+    Fail(absl::StrCat("gap: ", Name(subscription), " got ",
+                      Name(publisher, publication),
+                      ", which it was told to be missing"));
+  }
+  CheckUntold(subscription, publisher, publication.channel,
+              publication.sequence);
+}
+
+void History::CheckUntold(const Subscription& subscription, int publisher,
+                          uint32_t channel, uint64_t end) {
+  const Process& from = processes_[publisher];
+  auto indices = from.by_channel.find(channel);
+  if (indices == from.by_channel.end()) return;
+  uint64_t next = 1;
+  bool first = true;
+  if (auto progress = subscription.progress.find(publisher);
+      progress != subscription.progress.end()) {
+    auto last = progress->second.last.find(channel);
+    first = last == progress->second.last.end();
+    if (!first) next = last->second + 1;
+  }
+  for (; next < end && next <= indices->second.size(); ++next) {
+    const Publication& missing = from.publications[indices->second[next - 1]];
+    if (!Owes(from, missing, subscription)) continue;
+    if (!IsTellable(subscription, from, missing, first)) {
+      ++untold_;
+      continue;
+    }
+    Fail(absl::StrCat(subscription.reliable ? "loss: " : "gap: ",
+                      Name(subscription), " neither got ",
+                      Name(publisher, missing), " nor was told"));
+    return;
+  }
+}
+
+bool History::IsTellable(const Subscription& subscription,
+                         const Process& publisher,
+                         const Publication& publication, bool first) const {
+  if (subscription.reliable) return true;
+  if (first && broker_died_at_ > subscription.confirmed_at &&
+      publication.accepted_at < subscription.resumed_at) {
+    return false;
+  }
+  auto released = publisher.released_at.find(publication.channel);
+  return released == publisher.released_at.end() ||
+         publication.accepted_at > released->second ||
+         subscription.resumed_at == subscription.confirmed_at;
+}
+
+void History::OnMissed(int subscription, const ToldMissing& told) {
+  Subscription& to = subscriptions_[subscription];
+  int publisher = FindProcess(told.publisher);
+  Publication* first = publisher < 0
+                           ? nullptr
+                           : Find(publisher, told.channel, told.first);
+  if (first == nullptr || told.last < told.first ||
+      Find(publisher, told.channel, told.last) == nullptr) {
+    Fail(absl::StrCat("gap: ", Name(to), " was told to miss channel ",
+                      told.channel, " sequences ", told.first, " to ",
+                      told.last, ", which nobody published"));
+    return;
+  }
+  ++gaps_;
+  Progress& progress = to.progress[publisher];
+  if (!loss_allowed_) {
+    if (to.reliable) {
+      Fail(absl::StrCat("gap: ", Name(to), " was told to miss ",
+                        Name(publisher, *first)));
+    }
+    // As for a message: it has its place.
+    CheckHole(to, publisher, *first, told.first_missing, progress);
+    CheckReason(to, publisher, told.reason);
+  }
+  progress.last[told.channel] = told.last;
+}
+
+void History::CheckReason(const Subscription& subscription, int publisher,
+                          int reason) {
+  constexpr int kDepth = 1;
+  constexpr int kGraceOver = 4;
+  bool came_back = processes_[publisher].connections > 1 ||
+                   processes_[subscription.process].connections > 1;
+  if (reason == kDepth || (reason == kGraceOver && came_back)) return;
+  Fail(absl::StrCat("gap: ", Name(subscription), " was told reason ", reason,
+                    ", which cannot be"));
 }
 
 void History::CheckEnd() {
   for (const Subscription& to : subscriptions_) {
-    if (to.ended || !processes_[to.process].alive || !to.reliable) continue;
+    if (to.ended || !processes_[to.process].alive) continue;
     if (to.confirmed_at == 0) {
       Fail(absl::StrCat(Name(to), " was never confirmed"));
     }
     for (size_t i = 0; i < processes_.size(); ++i) {
-      const Process& from = processes_[i];
-      if (!from.alive) continue;
-      auto progress = to.progress.find(static_cast<int>(i));
-      size_t next = progress == to.progress.end() ? 0 : progress->second.next;
-      for (; next < from.publications.size(); ++next) {
-        if (!Owes(from, from.publications[next], to)) continue;
-        Fail(absl::StrCat("loss: ", Name(to), " never got ",
-                          Name(static_cast<int>(i), from.publications[next])));
-        break;
-      }
+      if (processes_[i].alive) CheckEndOf(to, static_cast<int>(i));
     }
+  }
+}
+
+void History::CheckEndOf(const Subscription& to, int publisher) {
+  const Process& from = processes_[publisher];
+  if (!to.reliable) {
+    for (const auto& [channel, indices] : from.by_channel) {
+      CheckUntold(to, publisher, channel, indices.size() + 1);
+    }
+    return;
+  }
+  auto progress = to.progress.find(publisher);
+  size_t next = progress == to.progress.end() ? 0 : progress->second.next;
+  for (; next < from.publications.size(); ++next) {
+    if (!Owes(from, from.publications[next], to)) continue;
+    Fail(absl::StrCat("loss: ", Name(to), " never got ",
+                      Name(publisher, from.publications[next])));
+    return;
   }
 }
 

@@ -9,8 +9,9 @@
 //   no loss      a reliable subscription sees all that was accepted after its
 //                confirmation while both processes live
 //   no duplicate each message once
-//   gaps told    best effort: `first_missing` names each hole between two
-//                messages exactly; reliable: there are none
+//   gaps told    best effort: all that is accepted after the confirmation is
+//                handed over or told missing by notices, each once, at its place
+//                and for a reason that can be; reliable: nothing is missing
 //   entitlement  no subscription sees what was sent before it was made, but
 //                for bytes that were under way to the broker at that moment
 //   content      what is handed over is what was published, on its topic
@@ -49,6 +50,16 @@ struct Seen {
   std::span<const std::byte> payload;
 };
 
+// What a client was told to be missing. The reason is that of GAP.
+struct ToldMissing {
+  Token publisher;
+  uint32_t channel = 0;
+  uint64_t first = 0;
+  uint64_t last = 0;
+  int reason = 0;
+  uint64_t first_missing = 0;  // ... and before it, without a reason
+};
+
 class History {
  public:
   // Sessions may be away for longer than the grace: then what they sent or were
@@ -61,6 +72,8 @@ class History {
   // A client process starts; the result is its number.
   int AddProcess(const Token& token);
   void OnProcessDied(int process);
+  void OnConnected(int process) { ++processes_[process].connections; }
+  void OnBrokerDied() { broker_died_at_ = ++now_; }
 
   // -- Publishing
 
@@ -68,6 +81,7 @@ class History {
   uint64_t NextSequence(int process, uint32_t channel) const;
   void OnAccepted(int process, uint32_t channel, std::string_view topic,
                   size_t payload_bytes);
+  void OnReleased(int process, uint32_t channel);
   // The socket `connection` took, or gave to the broker, the last byte.
   void OnSent(int process, uint64_t connection, uint32_t channel,
               uint64_t sequence);
@@ -77,9 +91,11 @@ class History {
   // -- Subscribing
 
   int AddSubscription(int process, std::string_view pattern, bool reliable);
+  // Also when it was made again on another connection.
   void OnConfirmed(int subscription);
   void OnUnsubscribed(int subscription);
   void OnHandled(int subscription, const Seen& seen);
+  void OnMissed(int subscription, const ToldMissing& told);
 
   // Nothing is under way any more: what is owed must have come.
   void CheckEnd();
@@ -94,8 +110,9 @@ class History {
   uint64_t accepted() const { return accepted_; }
   uint64_t handled() const { return handled_; }
   uint64_t gaps() const { return gaps_; }
-  // Best effort: what was dropped before the first message of a channel came,
-  // which nobody is told.
+  // Best effort: what nobody can tell. A broker that follows another does not
+  // know what was on its way to a subscription that had got nothing yet, nor what
+  // was lost of a channel that is closed while the subscriber is away.
   uint64_t untold() const { return untold_; }
 
  private:
@@ -113,13 +130,16 @@ class History {
     Token token;
     bool alive = true;
     bool forgotten = false;
+    int connections = 0;
     std::vector<Publication> publications;
     std::map<uint32_t, std::vector<size_t>> by_channel;  // by sequence - 1
     std::map<uint32_t, std::string> topics;              // by channel
+    std::map<uint32_t, uint64_t> released_at;            // last, by channel
   };
   struct Progress {
     size_t next = 0;                    // publications below are behind us
-    std::map<uint32_t, uint64_t> last;  // sequence, by channel
+    // Handed over or told missing: the last sequence, by channel.
+    std::map<uint32_t, uint64_t> last;
   };
   struct Subscription {
     int process = 0;
@@ -127,6 +147,7 @@ class History {
     bool reliable = true;
     uint64_t made_at = 0;
     uint64_t confirmed_at = 0;  // 0: not yet
+    uint64_t resumed_at = 0;    // last confirmed
     bool ended = false;
     std::map<int, Progress> progress;  // by publishing process
   };
@@ -142,11 +163,19 @@ class History {
   void CheckHole(const Subscription& subscription, int publisher,
                  const Publication& publication, uint64_t first_missing,
                  const Progress& progress);
+  void CheckReason(const Subscription& subscription, int publisher, int reason);
+  // All that is owed of a channel behind `last` and below `end` is missing.
+  void CheckUntold(const Subscription& subscription, int publisher,
+                   uint32_t channel, uint64_t end);
+  bool IsTellable(const Subscription& subscription, const Process& publisher,
+                  const Publication& publication, bool first) const;
+  void CheckEndOf(const Subscription& subscription, int publisher);
   std::string Name(int publisher, const Publication& publication) const;
   std::string Name(const Subscription& subscription) const;
 
   bool loss_allowed_ = false;
   uint64_t now_ = 0;
+  uint64_t broker_died_at_ = 0;
   std::vector<Process> processes_;
   std::map<Token, int> by_token_;
   std::vector<Subscription> subscriptions_;

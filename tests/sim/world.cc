@@ -89,6 +89,7 @@ void World::StartBroker(bool restarted) {
 
 void World::KillBroker() {
   Note("broker dies", {});
+  history_.OnBrokerDied();
   broker_.reset();
   exits_.clear();
   for (const auto& [id, link] : links_) {
@@ -234,6 +235,7 @@ bool World::Connect(int process) {
   Watch(link.get());
   Link* made = link.get();
   links_[made->id] = std::move(link);
+  history_.OnConnected(process);
   client(process).OnConnected(made);
   return true;
 }
