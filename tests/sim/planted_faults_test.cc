@@ -80,6 +80,48 @@ TEST(PlantedFaultsTest, ALostDeliverIsCaught) {
                AnyOf(StartsWith("gap: "), StartsWith("loss: ")));
 }
 
+TEST(PlantedFaultsTest, ALostGapIsCaught) {
+  ExpectCaught(Every(5, Direction::kDown, FrameKind::kGap, Drop),
+               StartsWith("gap: "));
+}
+
+TEST(PlantedFaultsTest, AGapThatNamesOneTooFewIsCaught) {
+  for (bool at_the_end : {false, true}) {
+    ExpectCaught(Every(1, Direction::kDown, FrameKind::kGap,
+                       [at_the_end](FrameHeader* header, std::string*) {
+                         const auto last =
+                             static_cast<uint64_t>(header->time);
+                         if (header->sequence == last) return 1;
+                         if (at_the_end) {
+                           --header->time;
+                         } else {
+                           ++header->sequence;
+                         }
+                         return 1;
+                       }),
+                 StartsWith("gap: "));
+  }
+}
+
+TEST(PlantedFaultsTest, AGapThatNamesOneTooManyIsCaught) {
+  ExpectCaught(Every(1, Direction::kDown, FrameKind::kGap,
+                     [](FrameHeader* header, std::string*) {
+                       ++header->time;
+                       return 1;
+                     }),
+               AnyOf(StartsWith("gap: "), StartsWith("loss: ")));
+}
+
+TEST(PlantedFaultsTest, AGapForAWrongReasonIsCaught) {
+  ExpectCaught(Every(1, Direction::kDown, FrameKind::kGap,
+                     [](FrameHeader* header, std::string*) {
+                       header->fragment =
+                           static_cast<uint16_t>(wire::GapReason::kRefused);
+                       return 1;
+                     }),
+               StartsWith("gap: "));
+}
+
 TEST(PlantedFaultsTest, ALostPublishIsCaught) {
   ExpectCaught(
       Every(100, Direction::kUp, FrameKind::kPublish, Drop),

@@ -59,8 +59,8 @@ TEST(RandomRunsTest, KeepTheDeliveryContract) {
     if (++failures == 3) break;
   }
   std::fprintf(stderr,
-               "%llu accepted, %llu handled, %llu gaps told, %llu dropped "
-               "before the first, %llu broker deaths\n",
+               "%llu accepted, %llu handled, %llu gaps told, %llu that "
+               "nobody can tell, %llu broker deaths\n",
                static_cast<unsigned long long>(sum.accepted),
                static_cast<unsigned long long>(sum.handled),
                static_cast<unsigned long long>(sum.gaps),
