@@ -16,8 +16,8 @@
 namespace ipc::tools {
 namespace {
 
-// Whether two gaps of one stream overlap or touch, for one reason; `left` starts
-// first.
+// Whether two gaps of one stream overlap or touch, for one reason; `left`
+// starts first.
 bool Join(const Gap& left, const Gap& right) {
   if (left.reason != right.reason) return false;
   return right.first <= left.last || right.first - left.last == 1;

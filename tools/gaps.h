@@ -8,8 +8,8 @@
 // Neighbouring gaps are joined, so that a reader who falls behind for hours
 // costs one interval and not one for each message.
 //
-// Invariant: within a stream, intervals are disjoint, and those of one reason do
-// not touch.
+// Invariant: within a stream, intervals are disjoint, and those of one reason
+// do not touch.
 
 #ifndef IPC_TOOLS_GAPS_H_
 #define IPC_TOOLS_GAPS_H_
@@ -25,8 +25,8 @@
 
 namespace ipc::tools {
 
-// The messages `first`..`last` of one publisher on one topic are missing, for one
-// reason.
+// The messages `first`..`last` of one publisher on one topic are missing, for
+// one reason.
 struct Gap {
   Source source;
   uint64_t first = 0;

@@ -4,7 +4,8 @@
 // it, and never a byte from a stranger that could steer the terminal.
 //
 //   sensors/imu  imu-driver[4711]  uid=1000  #42  38.1us  56B  {"x":1.5}
-//   -- 3 messages missing (depth): #43..#45 of sensors/imu from imu-driver[4711]
+//   -- 3 messages missing (depth): #43..#45 of sensors/imu from
+//   imu-driver[4711]
 
 #ifndef IPC_TOOLS_HUMAN_H_
 #define IPC_TOOLS_HUMAN_H_

@@ -106,7 +106,8 @@ void Links::ApplyPositions(Subscription* subscription) {
         uint64_t sequence = position->second;
         subscription->positions.erase(position);
         if (!subscription->reliable) {
-          reading->consumed = std::min(sequence, EntryOf(*reading->channel) - 1);
+          reading->consumed =
+              std::min(sequence, EntryOf(*reading->channel) - 1);
         } else if (sequence < reading->consumed) {
           TellLost(reading.get(), sequence + 1, reading->consumed);
         } else {
@@ -330,7 +331,8 @@ void Links::TellLost(Reading* reading, uint64_t first, uint64_t last) {
   connection->outbox.AddGap(
       &subscription->lane,
       {ToNumber(channel.topic->id), ToNumber(channel.publisher->number), first,
-       last, refused ? wire::GapReason::kRefused : wire::GapReason::kGraceOver});
+       last,
+       refused ? wire::GapReason::kRefused : wire::GapReason::kGraceOver});
   state_.MarkDirty(connection);
 }
 

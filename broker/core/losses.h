@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a subscription has lost and is to be told at one place of its stream: GAP
-// frames, one behind the other, and GONE frames among them at theirs. Losses of
-// one stream that lie next to each other, for one reason, make one frame.
+// What a subscription has lost and is to be told at one place of its stream:
+// GAP frames, one behind the other, and GONE frames among them at theirs.
+// Losses of one stream that lie next to each other, for one reason, make one
+// frame.
 //
-// It remembers the last loss of each stream beyond that place, so that a message
-// in fragments counts once, and the rest of one that is lost already is not sent.
+// It remembers the last loss of each stream beyond that place, so that a
+// message in fragments counts once, and the rest of one that is lost already is
+// not sent.
 //
 // Invariant: a stream has at most kGapsPerPlaceMax GAP frames in one place.
 

@@ -5,8 +5,8 @@
 //
 // Invariant: every block holds whole frames, so that a block can be committed
 // to the socket as it is and a frame can be dropped from the front. What is
-// dropped leaves a GAP at its place. GONE and GAP are never dropped: a subscriber
-// would remember the dead for ever, and not hear of its losses.
+// dropped leaves a GAP at its place. GONE and GAP are never dropped: a
+// subscriber would remember the dead for ever, and not hear of its losses.
 
 #ifndef IPC_BROKER_CORE_QUEUE_H_
 #define IPC_BROKER_CORE_QUEUE_H_
@@ -41,15 +41,15 @@ class Queue {
   uint64_t messages() const { return messages_; }
 
   // Copies whole frames that lie behind each other; `messages` publications
-  // begin among them. If they begin with the rest of a publication that is lost,
-  // that is left out.
+  // begin among them. If they begin with the rest of a publication that is
+  // lost, that is left out.
   void Push(std::span<const std::byte> run, uint32_t messages);
   // Moves the oldest block out. The queue must not be empty.
   Block TakeBlock();
   // A GAP behind all that is here.
   void PushGap(const wire::Gap& gap);
-  // Drops the oldest frame; `bytes` must not be 0. Returns whether a publication
-  // is lost that was not before.
+  // Drops the oldest frame; `bytes` must not be 0. Returns whether a
+  // publication is lost that was not before.
   bool DropOldest();
   void Clear();
 
@@ -60,7 +60,7 @@ class Queue {
   // Vectors, here and in the outbox, because an empty std::deque holds half a
   // kilobyte, and there is one for each subscription.
   std::vector<Block> blocks_;
-  Losses lost_;            // in front of all blocks
+  Losses lost_;               // in front of all blocks
   bool ends_in_gap_ = false;  // the last frame of the last block is a GAP
   uint64_t bytes_ = 0;
   uint64_t messages_ = 0;

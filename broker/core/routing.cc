@@ -135,10 +135,10 @@ void Routing::TellRefused(Channel* channel) {
       continue;
     }
     Connection* connection = subscription->session->connection;
-    connection->outbox.AddGap(&lane, {ToNumber(channel->topic->id),
-                                      ToNumber(channel->publisher->number),
-                                      sequence, sequence,
-                                      wire::GapReason::kRefused});
+    connection->outbox.AddGap(
+        &lane,
+        {ToNumber(channel->topic->id), ToNumber(channel->publisher->number),
+         sequence, sequence, wire::GapReason::kRefused});
     state_.MarkDirty(connection);
   }
   for (Subscription* subscription : left_behind) {

@@ -115,7 +115,7 @@ struct Reading {
   // What is behind `consumed` is owed to it, as its publisher knows. Else it
   // begins with what its publisher sends when the link starts.
   bool claimed = false;
-  bool told = false;         // to the publisher, on its present connection
+  bool told = false;  // to the publisher, on its present connection
 };
 
 // All readings between one publisher's session and one subscription.

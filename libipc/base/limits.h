@@ -89,8 +89,8 @@ inline constexpr size_t kPositionsPerSubscriptionMax = 16'384;
 inline constexpr uint64_t kReliableQueueBytesMax = uint64_t{32} << 20;
 inline constexpr uint64_t kBestEffortQueueBytesMax = uint64_t{64} << 20;
 inline constexpr uint32_t kBestEffortDepthMax = 10'000'000;
-// GAP frames of one stream that wait side by side. Losses for one reason make one
-// frame; a publisher can bring reasons to alternate.
+// GAP frames of one stream that wait side by side. Losses for one reason make
+// one frame; a publisher can bring reasons to alternate.
 inline constexpr uint32_t kGapsPerPlaceMax = 16;
 // Control frames waiting for a client that does not read. A page of a list
 // and the announcements of a subscription to everything must fit.

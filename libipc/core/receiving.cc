@@ -271,7 +271,8 @@ void Receiving::OnConsumed(Subscription* subscription,
 void Receiving::OnConsumed(const Delivery& delivery, MonotonicTime now) {
   Stream* stream = delivery.stream;
   stream->consumed = delivery.sequence;
-  if (!stream->missing.empty()) [[unlikely]] PassMissing(stream);
+  if (!stream->missing.empty()) [[unlikely]]
+    PassMissing(stream);
   // The handler may have given the subscription up or seen the connection go.
   if (stream != cached_stream_ || !selected_->reliable()) return;
   stream->unacknowledged_bytes += delivery.payload.size() + kFrameHeaderBytes;

@@ -121,8 +121,7 @@ void Client::Deliver(const wire::Frame& frame, MonotonicTime now) {
 }
 
 void Client::OnGap(const wire::FrameHeader& header, MonotonicTime now) {
-  std::optional<core::Missed> missed =
-      session_.receiving().OnGap(header, now);
+  std::optional<core::Missed> missed = session_.receiving().OnGap(header, now);
   auto to = subscriptions_.find(current_);
   if (!missed.has_value() || to == subscriptions_.end()) return;
   const wire::Announce& source = *missed->stream->source;

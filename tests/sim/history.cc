@@ -55,8 +55,11 @@ void FillPayload(int process, std::string_view topic, uint64_t sequence,
 
 int History::AddProcess(const Token& token) {
   int process = static_cast<int>(processes_.size());
-  processes_.push_back(
-      {.token = token, .publications = {}, .by_channel = {}, .topics = {}});
+  processes_.push_back({.token = token,
+                        .publications = {},
+                        .by_channel = {},
+                        .topics = {},
+                        .released_at = {}});
   by_token_[token] = process;
   return process;
 }
@@ -265,9 +268,9 @@ void History::CheckUntold(const Subscription& subscription, int publisher,
       ++untold_;
       continue;
     }
-    Fail(absl::StrCat(subscription.reliable ? "loss: " : "gap: ",
-                      Name(subscription), " neither got ",
-                      Name(publisher, missing), " nor was told"));
+    Fail(absl::StrCat(
+        subscription.reliable ? "loss: " : "gap: ", Name(subscription),
+        " neither got ", Name(publisher, missing), " nor was told"));
     return;
   }
 }
@@ -276,7 +279,8 @@ bool History::IsTellable(const Subscription& subscription,
                          const Process& publisher,
                          const Publication& publication, bool first) const {
   if (subscription.reliable) return true;
-  if (first && broker_died_at_ > subscription.confirmed_at &&
+  // Confirmed, perhaps, by the last words of a broker that was dead by then.
+  if (first && broker_died_at_ > subscription.made_at &&
       publication.accepted_at < subscription.resumed_at) {
     return false;
   }
@@ -289,9 +293,8 @@ bool History::IsTellable(const Subscription& subscription,
 void History::OnMissed(int subscription, const ToldMissing& told) {
   Subscription& to = subscriptions_[subscription];
   int publisher = FindProcess(told.publisher);
-  Publication* first = publisher < 0
-                           ? nullptr
-                           : Find(publisher, told.channel, told.first);
+  Publication* first =
+      publisher < 0 ? nullptr : Find(publisher, told.channel, told.first);
   if (first == nullptr || told.last < told.first ||
       Find(publisher, told.channel, told.last) == nullptr) {
     Fail(absl::StrCat("gap: ", Name(to), " was told to miss channel ",

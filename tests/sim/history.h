@@ -10,8 +10,9 @@
 //                confirmation while both processes live
 //   no duplicate each message once
 //   gaps told    best effort: all that is accepted after the confirmation is
-//                handed over or told missing by notices, each once, at its place
-//                and for a reason that can be; reliable: nothing is missing
+//                handed over or told missing by notices, each once, at its
+//                place and for a reason that can be; reliable: nothing is
+//                missing
 //   entitlement  no subscription sees what was sent before it was made, but
 //                for bytes that were under way to the broker at that moment
 //   content      what is handed over is what was published, on its topic
@@ -111,8 +112,8 @@ class History {
   uint64_t handled() const { return handled_; }
   uint64_t gaps() const { return gaps_; }
   // Best effort: what nobody can tell. A broker that follows another does not
-  // know what was on its way to a subscription that had got nothing yet, nor what
-  // was lost of a channel that is closed while the subscriber is away.
+  // know what was on its way to a subscription that had got nothing yet, nor
+  // what was lost of a channel that is closed while the subscriber is away.
   uint64_t untold() const { return untold_; }
 
  private:
@@ -137,7 +138,7 @@ class History {
     std::map<uint32_t, uint64_t> released_at;            // last, by channel
   };
   struct Progress {
-    size_t next = 0;                    // publications below are behind us
+    size_t next = 0;  // publications below are behind us
     // Handed over or told missing: the last sequence, by channel.
     std::map<uint32_t, uint64_t> last;
   };

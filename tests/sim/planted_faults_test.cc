@@ -89,8 +89,7 @@ TEST(PlantedFaultsTest, AGapThatNamesOneTooFewIsCaught) {
   for (bool at_the_end : {false, true}) {
     ExpectCaught(Every(1, Direction::kDown, FrameKind::kGap,
                        [at_the_end](FrameHeader* header, std::string*) {
-                         const auto last =
-                             static_cast<uint64_t>(header->time);
+                         const auto last = static_cast<uint64_t>(header->time);
                          if (header->sequence == last) return 1;
                          if (at_the_end) {
                            --header->time;

@@ -113,18 +113,17 @@ TEST(FrameTest, PayloadIsEmptyWhenTheExtensionFillsTheFrame) {
 // PROTOCOL.md's table; everything else is unknown.
 const std::map<int, std::string>& KindNames() {
   static const std::map<int, std::string> kNames = {
-      {1, "PUBLISH"},      {2, "DELIVER"},   {3, "ACK"},
-      {4, "ABORT"},        {5, "SELECT"},    {6, "GONE"},
-      {7, "RESUMED"},      {8, "JOINED"},    {9, "RESEND_END"},
-      {10, "LEAVE"},       {11, "MATCHES"},  {12, "CLOSE"},
-      {13, "UNSUBSCRIBE"}, {14, "PING"},     {15, "PONG"},
-      {16, "GAP"},
-      {32, "HELLO"},       {33, "WELCOME"},  {34, "GOODBYE"},
-      {35, "RESULT"},      {36, "OPEN"},     {37, "OPENED"},
-      {38, "SUBSCRIBE"},   {39, "ANNOUNCE"}, {40, "JOIN"},
-      {41, "RESEND"},      {42, "SCHEMA"},   {43, "GET_SCHEMA"},
-      {44, "LIST_TOPICS"}, {45, "TOPICS"},   {46, "LIST_CLIENTS"},
-      {47, "CLIENTS"},     {48, "REFUSED"},
+      {1, "PUBLISH"},       {2, "DELIVER"},      {3, "ACK"},
+      {4, "ABORT"},         {5, "SELECT"},       {6, "GONE"},
+      {7, "RESUMED"},       {8, "JOINED"},       {9, "RESEND_END"},
+      {10, "LEAVE"},        {11, "MATCHES"},     {12, "CLOSE"},
+      {13, "UNSUBSCRIBE"},  {14, "PING"},        {15, "PONG"},
+      {16, "GAP"},          {32, "HELLO"},       {33, "WELCOME"},
+      {34, "GOODBYE"},      {35, "RESULT"},      {36, "OPEN"},
+      {37, "OPENED"},       {38, "SUBSCRIBE"},   {39, "ANNOUNCE"},
+      {40, "JOIN"},         {41, "RESEND"},      {42, "SCHEMA"},
+      {43, "GET_SCHEMA"},   {44, "LIST_TOPICS"}, {45, "TOPICS"},
+      {46, "LIST_CLIENTS"}, {47, "CLIENTS"},     {48, "REFUSED"},
   };
   return kNames;
 }

@@ -182,15 +182,15 @@ TEST(QueueTest, ALossIsToldAtItsPlace) {
 TEST(QueueTest, EachStreamHasOneGapInOnePlace) {
   Queue queue;
   const auto deliver = [](uint32_t topic, uint64_t sequence) {
-    return FrameOf({.kind = FrameKind::kDeliver,
-                    .target = topic,
-                    .sequence = sequence});
+    return FrameOf(
+        {.kind = FrameKind::kDeliver, .target = topic, .sequence = sequence});
   };
   for (uint64_t i = 1; i <= 100; ++i) {
     Push(&queue, deliver(1, i) + deliver(2, i + 7));
   }
   for (int i = 0; i < 199; ++i) queue.DropOldest();
-  EXPECT_EQ(Text(queue.TakeBlock().rest()), GapOf(1, 100, 1) + GapOf(8, 106, 2));
+  EXPECT_EQ(Text(queue.TakeBlock().rest()),
+            GapOf(1, 100, 1) + GapOf(8, 106, 2));
   EXPECT_EQ(Text(queue.TakeBlock().rest()), deliver(2, 107));
 }
 
@@ -212,9 +212,9 @@ TEST(QueueTest, AGapIsNotDropped) {
   queue.PushGap({.first = 2, .last = 3, .reason = wire::GapReason::kRefused});
   Push(&queue, Deliver(4));
   for (int i = 0; i < 3; ++i) queue.DropOldest();
-  EXPECT_EQ(Text(queue.TakeBlock().rest()),
-            GapOf(1, 1) + GapOf(2, 3, 0, wire::GapReason::kRefused) +
-                GapOf(4, 4));
+  EXPECT_EQ(
+      Text(queue.TakeBlock().rest()),
+      GapOf(1, 1) + GapOf(2, 3, 0, wire::GapReason::kRefused) + GapOf(4, 4));
 }
 
 TEST(QueueTest, GapsBehindEachOtherAreOne) {
@@ -243,17 +243,16 @@ TEST(QueueTest, GapsInOnePlaceAreBoundedThoughReasonsAlternate) {
   Queue queue;
   for (uint64_t i = 1; i <= 1000; i += 2) {
     Push(&queue, Deliver(i));
-    queue.PushGap({.first = i + 1,
-                   .last = i + 1,
-                   .reason = wire::GapReason::kRefused});
+    queue.PushGap(
+        {.first = i + 1, .last = i + 1, .reason = wire::GapReason::kRefused});
     queue.DropOldest();
     queue.DropOldest();
   }
   std::string expected;
   for (uint64_t i = 1; i < kGapsPerPlaceMax; ++i) {
-    expected += GapOf(i, i, 0,
-                      i % 2 == 0 ? wire::GapReason::kRefused
-                                 : wire::GapReason::kDepth);
+    expected +=
+        GapOf(i, i, 0,
+              i % 2 == 0 ? wire::GapReason::kRefused : wire::GapReason::kDepth);
   }
   expected += GapOf(kGapsPerPlaceMax, 1000, 0, wire::GapReason::kUnspecified);
   EXPECT_EQ(Text(queue.TakeBlock().rest()), expected);
@@ -265,8 +264,7 @@ TEST(QueueTest, KeepsGoneInFrontOfWhatIsNotDropped) {
   for (int i = 0; i < 4; ++i) queue.DropOldest();
   EXPECT_EQ(queue.messages(), 1u);
   EXPECT_EQ(queue.bytes(), Deliver(3).size());
-  EXPECT_EQ(Text(queue.TakeBlock().rest()),
-            GapOf(1, 2) + Gone(7) + Gone(8));
+  EXPECT_EQ(Text(queue.TakeBlock().rest()), GapOf(1, 2) + Gone(7) + Gone(8));
   EXPECT_EQ(Text(queue.TakeBlock().rest()), Deliver(3));
   EXPECT_TRUE(queue.empty());
 }

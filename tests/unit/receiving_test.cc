@@ -101,11 +101,10 @@ class ReceivingTest : public testing::Test {
   std::vector<Missing> Gap(uint64_t first, uint64_t last,
                            wire::GapReason reason = kDepth) {
     const wire::Gap gap{topic_, session_, first, last, reason};
-    std::optional<Missed> missed =
-        receiving_.OnGap(wire::GapHeader(gap), now_);
+    std::optional<Missed> missed = receiving_.OnGap(wire::GapHeader(gap), now_);
     if (!missed.has_value()) return {};
-    return {{missed->first, missed->last, missed->reason,
-             missed->first_missing}};
+    return {
+        {missed->first, missed->last, missed->reason, missed->first_missing}};
   }
   static std::string Full(char c) {
     return std::string(kFramePayloadBytesMax, c);
@@ -458,8 +457,7 @@ TEST_F(ReceivingTest, AGapEndsWhatIsUnderWay) {
   Gap(1, 2);
   EXPECT_THAT(Handle(1, "b", 1, 1), IsEmpty());
   EXPECT_THAT(Handle(3, Full('c'), 0, 1), IsEmpty());
-  EXPECT_THAT(Handle(3, "d", 1, 1),
-              ElementsAre(Handed{3, Full('c') + "d", 0}));
+  EXPECT_THAT(Handle(3, "d", 1, 1), ElementsAre(Handed{3, Full('c') + "d", 0}));
 }
 
 TEST_F(ReceivingTest, AGapBehindWhatIsConsumedIsAcknowledged) {
