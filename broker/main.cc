@@ -31,6 +31,7 @@ struct Arguments {
   std::string socket_path;
   std::string log_level = "info";
   uint64_t message_bytes_max = kMessageBytesMaxDefault;
+  double stall_timeout_s = absl::ToDoubleSeconds(kStallTimeoutDefault);
 };
 
 void Declare(CLI::App* app, Arguments* arguments) {
@@ -47,6 +48,13 @@ void Declare(CLI::App* app, Arguments* arguments) {
   app->add_option("--message-bytes-max", arguments->message_bytes_max,
                   "Largest payload of one message, in bytes")
       ->check(CLI::Range(uint64_t{1024}, kMessageBytesMaxLimit))
+      ->capture_default_str();
+  app->add_option("--stall-timeout", arguments->stall_timeout_s,
+                  "Seconds for which a reliable subscription may consume "
+                  "nothing while messages wait, before its publishers go on "
+                  "without it")
+      ->check(CLI::Range(absl::ToDoubleSeconds(kStallTimeoutMin),
+                         absl::ToDoubleSeconds(kStallTimeoutMax)))
       ->capture_default_str();
   app->set_version_flag("--version", std::string("ipc-broker ") + IPC_VERSION);
   app->allow_config_extras(false);
@@ -80,9 +88,11 @@ int Run(const Arguments& arguments) {
   RaiseDescriptorLimit();
   std::string path = arguments.socket_path.empty() ? DefaultSocketPathOf()
                                                    : arguments.socket_path;
-  absl::StatusOr<std::unique_ptr<Server>> server = Server::Make(
-      {.socket_path = path, .message_bytes_max = arguments.message_bytes_max},
-      &log);
+  absl::StatusOr<std::unique_ptr<Server>> server =
+      Server::Make({.socket_path = path,
+                    .message_bytes_max = arguments.message_bytes_max,
+                    .stall_timeout = absl::Seconds(arguments.stall_timeout_s)},
+                   &log);
   if (!server.ok() || !stop.valid()) {
     std::fprintf(stderr, "ipc-broker: %s\n",
                  server.ok() ? "cannot make a signalfd"

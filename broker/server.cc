@@ -53,7 +53,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Make(
   BrokerOptions broker{.instance = net::RandomToken(),
                        .version = IPC_VERSION,
                        .message_bytes_max = options.message_bytes_max,
-                       .restarted = restarted};
+                       .restarted = restarted,
+                       .stall_timeout = options.stall_timeout};
   return std::unique_ptr<Server>(
       new Server(std::move(poller), std::move(listener), broker, log));
 }
@@ -248,6 +249,21 @@ void Server::Flush() {
     for (Connection* connection : dirty) SendTo(connection);
   }
   for (const Ended& ended : broker_.TakeEnded()) CloseEnded(ended);
+  WarnOfSlow();
+}
+
+void Server::WarnOfSlow() {
+  for (const Slow& slow : broker_.TakeSlow()) {
+    log_.Warning(absl::StrCat(
+        "client ", slow.name, " (pid ", slow.session.pid,
+        "): reliable subscription ", ToNumber(slow.subscription), " to ",
+        slow.pattern, " has consumed nothing for ",
+        absl::FormatDuration(absl::Trunc(slow.idle, absl::Milliseconds(1))),
+        "; ", slow.messages, " messages wait; ",
+        slow.set_aside ? "set aside, its publishers go on without it"
+                       : absl::StrCat("its publishers wait for it, up to ",
+                                      absl::FormatDuration(slow.timeout))));
+  }
 }
 
 void Server::SendTo(Connection* connection) {

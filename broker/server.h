@@ -34,6 +34,7 @@ namespace ipc::broker {
 struct ServerOptions {
   std::string socket_path;
   uint64_t message_bytes_max = kMessageBytesMaxDefault;
+  absl::Duration stall_timeout = kStallTimeoutDefault;
 };
 
 class Server {
@@ -80,6 +81,7 @@ class Server {
   void Flush();
   void SendTo(Connection* connection);
   void CloseEnded(const Ended& ended);
+  void WarnOfSlow();
   void Stop();
 
   net::Poller poller_;

@@ -121,18 +121,26 @@ absl::StatusOr<std::vector<ClientInfo>> Client::ListClients(
       return absl::DataLossError("the broker's list of clients is invalid");
     }
     for (const wire::Clients::Client& from : page.clients) {
-      clients.push_back({.name = from.name,
-                         .session = ToHex(from.session.token),
-                         .pid = from.session.pid,
-                         .uid = from.session.uid,
-                         .gid = from.gid,
-                         .connected = from.connected,
-                         .publications = from.publications,
-                         .subscriptions = from.subscriptions,
-                         .messages_in = from.messages_in,
-                         .messages_out = from.messages_out,
-                         .queued_bytes = from.queued_bytes,
-                         .dropped = from.dropped});
+      ClientInfo& client = clients.emplace_back();
+      client = {.name = from.name,
+                .session = ToHex(from.session.token),
+                .pid = from.session.pid,
+                .uid = from.session.uid,
+                .gid = from.gid,
+                .connected = from.connected,
+                .publications = from.publications,
+                .subscriptions = from.subscriptions,
+                .messages_in = from.messages_in,
+                .messages_out = from.messages_out,
+                .queued_bytes = from.queued_bytes,
+                .dropped = from.dropped,
+                .slow = {}};
+      for (const wire::Clients::Slow& slow : from.slow) {
+        client.slow.push_back({.pattern = slow.pattern,
+                               .messages = slow.messages,
+                               .idle = slow.idle,
+                               .set_aside = slow.set_aside});
+      }
       request.after = from.session_number;
     }
   } while (page.more && !page.clients.empty());

@@ -35,6 +35,9 @@ wire::Subscribe RequestOf(std::string_view pattern,
                           const SubscribeOptions& options) {
   wire::Subscribe request;
   request.pattern = pattern;
+  if (const auto* reliable = std::get_if<Reliable>(&options.policy)) {
+    request.stall_timeout = reliable->stall_timeout;
+  }
   if (const auto* best_effort = std::get_if<BestEffort>(&options.policy)) {
     request.policy = wire::Policy::kBestEffort;
     request.depth = best_effort->depth;

@@ -31,14 +31,19 @@ constexpr char kDescription[] =
 constexpr char kFooter[] =
     "In the order in which they came. IN and OUT are messages from and to the\n"
     "client, QUEUED the bytes that wait in the broker for it, DROPPED the\n"
-    "best effort messages that it was too slow for. A client is \"awaited\" "
-    "when\n"
-    "its connection was lost and its process may come back. The list includes\n"
-    "this command itself.\n"
+    "messages that it was too slow for. A client is \"awaited\" when its\n"
+    "connection was lost and its process may come back. The list includes "
+    "this\n"
+    "command itself. A line \"slow: ...\" below it names a reliable "
+    "subscription\n"
+    "that has consumed nothing for half of its stall timeout, or all of it "
+    "(\"set\n"
+    "aside\": its publishers no longer wait for it).\n"
     "\n"
     "Examples:\n"
     "  ipcctl clients\n"
-    "  ipcctl clients --json | jq -r 'select(.queued_bytes > 0).name'";
+    "  ipcctl clients --json | jq -r 'select(.queued_bytes > 0).name'\n"
+    "  ipcctl clients --json | jq -c 'select(.slow != [])'";
 
 absl::Status RunClients(const Globals& globals, bool json) {
   absl::StatusOr<std::unique_ptr<Client>> client = Connect(globals, nullptr);

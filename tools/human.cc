@@ -129,7 +129,17 @@ std::string ClientsAsTable(const std::vector<ClientInfo>& clients,
                   Number(client.messages_in), Number(client.messages_out),
                   Number(client.queued_bytes), Number(client.dropped)});
   }
-  return table.Render(colour);
+  std::string text = table.Render(colour);
+  for (const ClientInfo& client : clients) {
+    for (const SlowSubscription& slow : client.slow) {
+      text += absl::StrFormat(
+          "slow: %s[%d], '%s': %s messages wait, none consumed for %s%s\n",
+          Printable(client.name), client.pid, Printable(slow.pattern),
+          Number(slow.messages), absl::FormatDuration(slow.idle),
+          slow.set_aside ? "; set aside" : "");
+    }
+  }
+  return text;
 }
 
 }  // namespace ipc::tools

@@ -71,6 +71,17 @@ Json TopicObject(const TopicInfo& topic) {
       {"messages", topic.messages},     {"bytes", topic.bytes}};
 }
 
+Json SlowArray(const ClientInfo& client) {
+  Json slow = Json::array();
+  for (const SlowSubscription& subscription : client.slow) {
+    slow.push_back({{"pattern", subscription.pattern},
+                    {"messages", subscription.messages},
+                    {"idle_ms", absl::ToInt64Milliseconds(subscription.idle)},
+                    {"set_aside", subscription.set_aside}});
+  }
+  return slow;
+}
+
 Json ClientObject(const ClientInfo& client) {
   return {{"name", client.name},
           {"session", client.session},
@@ -83,7 +94,8 @@ Json ClientObject(const ClientInfo& client) {
           {"messages_in", client.messages_in},
           {"messages_out", client.messages_out},
           {"queued_bytes", client.queued_bytes},
-          {"dropped", client.dropped}};
+          {"dropped", client.dropped},
+          {"slow", SlowArray(client)}};
 }
 
 }  // namespace

@@ -30,18 +30,19 @@ void Acknowledgement::OnRefused(Channel* channel) {
   List(channel, Urgency::kSoon);
 }
 
-void Acknowledgement::OnConsumed(Reading* reading, uint64_t sequence) {
+bool Acknowledgement::OnConsumed(Reading* reading, uint64_t sequence) {
   Channel* channel = reading->channel;
   // A subscriber cannot be done with what was never sent.
   sequence = std::min(sequence, channel->next_sequence - 1);
   if (channel->refused_from != 0 && sequence + 1 >= channel->refused_from) {
     sequence = channel->next_sequence - 1;
   }
-  if (sequence <= reading->consumed) return;
+  if (sequence <= reading->consumed) return false;
   // One above: what was under way when the reader came is not its.
   bool was_lowest = reading->consumed <= channel->acknowledged + 1;
   reading->consumed = sequence;
   if (was_lowest) List(channel, Urgency::kNow);
+  return true;
 }
 
 void Acknowledgement::OnReadersChanged(Channel* channel) {
@@ -66,7 +67,9 @@ uint64_t Acknowledgement::Floor(Channel* channel) {
   uint64_t routed = channel->next_sequence - 1;
   uint64_t consumed = std::numeric_limits<uint64_t>::max();
   for (const Reading* reading : channel->readings) {
-    if (reading->link->subscription->reliable) {
+    // Who was set aside is owed nothing.
+    if (reading->link->subscription->reliable &&
+        reading->link->state != Link::State::kAside) {
       consumed = std::min(consumed, reading->consumed);
     }
   }

@@ -26,8 +26,9 @@ class Acknowledgement {
   // The last publication of `channel` was refused. Nobody gets it, so whoever
   // has consumed all before it is done with it, too.
   void OnRefused(Channel* channel);
-  // The subscriber is done with everything up to `sequence`.
-  void OnConsumed(Reading* reading, uint64_t sequence);
+  // The subscriber is done with everything up to `sequence`. Returns whether it
+  // was not before.
+  bool OnConsumed(Reading* reading, uint64_t sequence);
   // The readers of `channel` have changed, or a hold has ended.
   void OnReadersChanged(Channel* channel);
   // The time that a session's acknowledgements waited for others is over.

@@ -27,7 +27,8 @@ absl::Status BadPayload(FrameKind kind) {
 Broker::Broker(const BrokerOptions& options, MonotonicTime now)
     : acknowledgement_(&state_),
       links_(&state_, &acknowledgement_),
-      routing_(&state_, &links_, &acknowledgement_),
+      stalls_(&state_, &links_),
+      routing_(&state_, &links_, &acknowledgement_, &stalls_),
       sessions_(&state_, &links_, &routing_),
       requests_(&state_, &links_, &acknowledgement_, &sessions_) {
   state_.instance = options.instance;
@@ -35,6 +36,8 @@ Broker::Broker(const BrokerOptions& options, MonotonicTime now)
   state_.message_bytes_max = options.message_bytes_max;
   state_.reliable_queue_bytes_max =
       std::max<uint64_t>(options.reliable_queue_bytes_max, kDataFrameBytesMax);
+  state_.stall_timeout =
+      std::clamp(options.stall_timeout, kStallTimeoutMin, kStallTimeoutMax);
   state_.now = now;
   state_.started = now;
   state_.succeeds = options.restarted;
@@ -233,12 +236,19 @@ void Broker::OnSelect(Connection* connection, SubscriptionId id) {
 // An ACK for what is gone has crossed its end, and means nothing any more.
 void Broker::OnAck(const Connection& connection, const Frame& frame) {
   if (connection.selected == nullptr) return;
+  // Of a channel that is closed by now, too: it goes on.
+  if (connection.selected->stall.aside) {
+    stalls_.OnConsumed(connection.selected);
+  }
   const auto& links = connection.selected->links;
   auto link = links.find(SessionNumber{frame.header.session});
   if (link == links.end()) return;
   auto reading = link->second->readings.find(TopicId{frame.header.target});
   if (reading == link->second->readings.end()) return;
-  acknowledgement_.OnConsumed(reading->second.get(), frame.header.sequence);
+  if (acknowledgement_.OnConsumed(reading->second.get(),
+                                  frame.header.sequence)) {
+    stalls_.OnConsumed(connection.selected);
+  }
 }
 
 absl::Status Broker::OnMark(Session* session, const Frame& frame) {
@@ -347,6 +357,9 @@ void Broker::OnTimer(const Timer& timer) {
     case TimerKind::kAcknowledge:
       acknowledgement_.OnTimer(session);
       break;
+    case TimerKind::kStall:
+      stalls_.OnTimer(session, SubscriptionId{timer.detail});
+      break;
     case TimerKind::kHandshake:
     case TimerKind::kHold:
       break;
@@ -393,6 +406,8 @@ void Broker::OnSent(Connection* connection) {
 std::vector<Ended> Broker::TakeEnded() {
   return std::exchange(state_.ended, {});
 }
+
+std::vector<Slow> Broker::TakeSlow() { return std::exchange(state_.slow, {}); }
 
 std::vector<SessionKey> Broker::TakeAwaited() {
   return std::exchange(state_.awaited, {});

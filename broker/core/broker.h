@@ -29,6 +29,7 @@
 #include "broker/core/requests.h"
 #include "broker/core/routing.h"
 #include "broker/core/sessions.h"
+#include "broker/core/stalls.h"
 #include "broker/core/state.h"
 
 namespace ipc::broker {
@@ -42,6 +43,9 @@ struct BrokerOptions {
   // What may wait for one reliable subscription before it is caught up from
   // the publishers' logs instead. At least one frame is.
   uint64_t reliable_queue_bytes_max = kReliableQueueBytesMax;
+  // How long a reliable subscription may consume nothing while messages wait
+  // for it; it may ask for less. Within kStallTimeoutMin and kStallTimeoutMax.
+  absl::Duration stall_timeout = kStallTimeoutDefault;
 };
 
 class Broker {
@@ -77,6 +81,9 @@ class Broker {
   // Sessions that publishers have told of in the last turns, and that this
   // broker has never seen: their processes may be gone (OnProcessExited).
   std::vector<SessionKey> TakeAwaited();
+  // Reliable subscriptions that consume nothing: at half of their timeout, and
+  // when it has passed.
+  std::vector<Slow> TakeSlow();
   // Null if there is no such connection.
   Connection* Find(ConnectionId id) const;
 
@@ -97,6 +104,7 @@ class Broker {
   State state_;
   Acknowledgement acknowledgement_;
   Links links_;
+  Stalls stalls_;
   Routing routing_;
   Sessions sessions_;
   Requests requests_;

@@ -11,23 +11,19 @@
 #include "libipc/base/topic_grammar.h"
 
 namespace ipc::broker {
-namespace {
 
-// The first publication of `channel` that a reader entering now gets whole.
-uint64_t EntryOf(const Channel& channel) {
+uint64_t Links::EntryOf(const Channel& channel) {
   return channel.next_sequence + (channel.next_fragment == 0 ? 0 : 1);
 }
 
-bool IsReady(const Session& publisher) {
+bool Links::IsReady(const Session& publisher) {
   return publisher.connection != nullptr && !publisher.reopening;
 }
 
-bool IsReady(const Subscription& subscription) {
+bool Links::IsReady(const Subscription& subscription) {
   return subscription.session->connection != nullptr &&
          !subscription.pattern.empty();
 }
-
-}  // namespace
 
 Link* Links::Find(Session* publisher, ReaderId id) const {
   auto found = publisher->links.find(id);
@@ -195,6 +191,7 @@ void Links::SendJoin(Link* link) {
 }
 
 void Links::SendResend(Link* link) {
+  for (auto& [topic, reading] : link->readings) TellReleased(reading.get());
   // An older resend is still on its way; its end starts this one.
   if (link->resend_under_way) return;
   link->state = Link::State::kCatchingUp;
@@ -302,6 +299,13 @@ void Links::CatchUp() {
 }
 
 void Links::GoLive(Link* link) {
+  if (link->subscription->stall.aside) {
+    for (auto& [topic, reading] : link->readings) {
+      reading->resend_from = EntryOf(*reading->channel);
+    }
+    Park(link);
+    return;
+  }
   link->state = Link::State::kLive;
   link->catch_up = false;
   for (auto& [topic, reading] : link->readings) Enter(reading.get());
@@ -321,18 +325,24 @@ void Links::Enter(Reading* reading) {
 // What came while one side was away, and does not come any more.
 void Links::TellLost(Reading* reading, uint64_t first, uint64_t last) {
   if (first > last) return;
+  const Channel& channel = *reading->channel;
+  const bool refused =
+      channel.refused_from != 0 && first >= channel.refused_from;
+  TellGap(reading, first, last,
+          refused ? wire::GapReason::kRefused : wire::GapReason::kGraceOver);
+}
+
+void Links::TellGap(Reading* reading, uint64_t first, uint64_t last,
+                    wire::GapReason reason) {
   Subscription* subscription = reading->link->subscription;
   Connection* connection = subscription->session->connection;
   if (connection == nullptr) return;  // it will say what it lacks, again
   const Channel& channel = *reading->channel;
   Announce(*reading);
-  const bool refused =
-      channel.refused_from != 0 && first >= channel.refused_from;
   connection->outbox.AddGap(
       &subscription->lane,
       {ToNumber(channel.topic->id), ToNumber(channel.publisher->number), first,
-       last,
-       refused ? wire::GapReason::kRefused : wire::GapReason::kGraceOver});
+       last, reason});
   state_.MarkDirty(connection);
 }
 
@@ -342,14 +352,19 @@ void Links::LeaveRoutes(Link* link) {
   }
 }
 
+// Its entry may lie behind a publication that is under way.
+void Links::LackFrom(Reading* reading, uint64_t sequence) {
+  reading->resend_from = std::max(sequence, reading->consumed + 1);
+}
+
 void Links::FallBehind(Subscription* subscription, Channel* channel,
                        uint64_t sequence) {
   Link* link = subscription->links.at(channel->publisher->number);
   LeaveRoutes(link);
   for (auto& [topic, reading] : link->readings) {
-    reading->resend_from = reading->channel == channel
-                               ? sequence
-                               : reading->channel->next_sequence;
+    LackFrom(reading.get(), reading->channel == channel
+                                ? sequence
+                                : reading->channel->next_sequence);
   }
   FallBehindAgain(link);
 }
@@ -368,7 +383,7 @@ void Links::OnPublisherAway(Session* publisher) {
   for (auto& [id, link] : publisher->links) {
     bool live = link->state == Link::State::kLive;
     for (auto& [topic, reading] : link->readings) {
-      if (live) reading->resend_from = reading->channel->next_sequence;
+      if (live) LackFrom(reading.get(), reading->channel->next_sequence);
       reading->told = false;
     }
     link->resend_under_way = false;
@@ -376,7 +391,7 @@ void Links::OnPublisherAway(Session* publisher) {
     // A reader that was still joining begins where the publisher does when it
     // is back: it is not entitled to what was on its way here.
     if (live) link->catch_up = link->subscription->reliable;
-    Wait(link.get());
+    if (link->state != Link::State::kAside) Wait(link.get());
   }
 }
 
@@ -393,6 +408,7 @@ void Links::OnReaderAway(Subscription* subscription) {
     Wait(link);
   }
   subscription->unheard_links = 0;
+  subscription->stall.aside = false;
   std::erase(state_.behind, subscription);
 }
 
@@ -404,6 +420,7 @@ void Links::Wait(Link* link) {
 void Links::DetachChannel(Channel* channel) {
   for (Reading* reading : std::vector<Reading*>(channel->readings)) {
     Link* link = reading->link;
+    if (link->state == Link::State::kAside) TellSkipped(reading);
     RemoveReading(reading);
     link->readings.erase(channel->topic->id);
     if (!link->readings.empty()) continue;

@@ -14,7 +14,8 @@
 //                      ^                                     │ queue empty
 //                      └──────────────── RESEND ─────────────┘
 //
-// Losing either side's connection leads back to kWaiting.
+// Losing either side's connection leads back to kWaiting. A subscription that
+// stalls has its links set aside (kAside) until it goes on.
 //
 // A new subscription is confirmed when every publisher that it matches has
 // answered, so has it among its readers: if this broker dies, the next one
@@ -70,6 +71,14 @@ class Links {
                   uint64_t sequence);
   void FallBehindAgain(Link* link);
 
+  // The subscription has stalled: what waits for it is lost, its publishers go
+  // on, and it is told exactly ...
+  void SetAside(Subscription* subscription);
+  // ... and it goes on from here.
+  void Readmit(Subscription* subscription);
+  // What it has missed of this publisher, which ends.
+  void TellSkippedOf(Link* link);
+
   void OnPublisherAway(Session* publisher);
   void OnReaderAway(Subscription* subscription);
 
@@ -89,16 +98,27 @@ class Links {
   void TellMatches(Channel* channel);
 
  private:
+  // The first publication of `channel` that a reader entering now gets whole.
+  static uint64_t EntryOf(const Channel& channel);
+  static bool IsReady(const Session& publisher);
+  static bool IsReady(const Subscription& subscription);
+
   Link* LinkOf(Session* publisher, Subscription* subscription);
   void Start(Link* link);
   void StartFresh(Link* link);
   void PlaceAtEntry(Reading* reading);
+  static void LackFrom(Reading* reading, uint64_t sequence);
   void SendJoin(Link* link);
   void Begin(Link* link);
   void SendResend(Link* link);
   void GoLive(Link* link);
   void Enter(Reading* reading);
   void TellLost(Reading* reading, uint64_t first, uint64_t last);
+  void TellGap(Reading* reading, uint64_t first, uint64_t last,
+               wire::GapReason reason);
+  void TellSkipped(Reading* reading);
+  void TellReleased(Reading* reading);
+  void Park(Link* link);
   void LeaveRoutes(Link* link);
   void Wait(Link* link);
   void MarkUnheard(Link* link);

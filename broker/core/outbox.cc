@@ -52,10 +52,18 @@ void Outbox::AddGap(Lane* lane, const wire::Gap& gap) {
 void Outbox::Bound(Lane* lane) {
   while (lane->queue.messages() > lane->messages_max ||
          lane->queue.bytes() > lane->bytes_max) {
-    if (lane->queue.DropOldest()) {
-      lane->CountMissing(wire::GapReason::kDepth, 1);
-    }
+    DropOldest(lane, wire::GapReason::kDepth);
   }
+  List(lane);
+}
+
+void Outbox::DropAll(Lane* lane, wire::GapReason reason) {
+  Settle();
+  while (lane->queue.bytes() > 0) DropOldest(lane, reason);
+  List(lane);
+}
+
+void Outbox::List(Lane* lane) {
   if (lane->queue.empty()) {
     if (lane->in_turn) std::erase(turn_, lane);
     lane->in_turn = false;

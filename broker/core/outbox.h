@@ -77,6 +77,8 @@ class Outbox {
   }
   // One frame made by the broker, behind all data of the lane.
   void AddFrame(Lane* lane, const wire::FrameHeader& header);
+  // All that waits in `lane` is lost.
+  void DropAll(Lane* lane, wire::GapReason reason);
   // A GAP, behind all data of the lane. The stream must be announced.
   void AddGap(Lane* lane, const wire::Gap& gap);
 
@@ -109,8 +111,13 @@ class Outbox {
   using HeaderBytes = std::array<std::byte, kFrameHeaderBytes>;
 
   void Enqueue(Lane* lane, std::span<const std::byte> run, uint32_t messages);
-  // Holds the lane to its limits, and lists it if something waits.
+  // Holds the lane to its limits.
   void Bound(Lane* lane);
+  void DropOldest(Lane* lane, wire::GapReason reason) {
+    if (lane->queue.DropOldest(reason)) lane->CountMissing(reason, 1);
+  }
+  // Lists the lane if something waits.
+  void List(Lane* lane);
   // Moves control frames and queued blocks behind the committed bytes.
   void Commit();
   void CommitBytes(std::span<const std::byte> bytes);

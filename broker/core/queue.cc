@@ -95,7 +95,7 @@ Block Queue::TakeBlock() {
   return block;
 }
 
-bool Queue::DropOldest() {
+bool Queue::DropOldest(wire::GapReason reason) {
   IPC_CHECK(!blocks_.empty());
   Block& front = blocks_.front();
   wire::FrameHeader header = wire::LoadHeader(front.bytes.data() + front.begin);
@@ -106,7 +106,7 @@ bool Queue::DropOldest() {
                         .session = header.session,
                         .first = header.sequence,
                         .last = header.sequence,
-                        .reason = wire::GapReason::kDepth}) > 0;
+                        .reason = reason}) > 0;
       break;
     case wire::FrameKind::kGap: {
       wire::Gap gap;

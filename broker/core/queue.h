@@ -50,7 +50,7 @@ class Queue {
   void PushGap(const wire::Gap& gap);
   // Drops the oldest frame; `bytes` must not be 0. Returns whether a
   // publication is lost that was not before.
-  bool DropOldest();
+  bool DropOldest(wire::GapReason reason = wire::GapReason::kDepth);
   void Clear();
 
  private:

@@ -5,12 +5,14 @@
 
 #include "broker/core/requests.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "broker/core/stalls.h"
 #include "libipc/base/status_macros.h"
 #include "libipc/base/topic_grammar.h"
 
@@ -191,6 +193,11 @@ absl::Status Requests::OnSubscribe(Session* session,
   subscription->stale = false;
   subscription->reliable = reliable;
   subscription->bytes = state_.reliable_queue_bytes_max;
+  subscription->stall.timeout = state_.stall_timeout;
+  if (subscribe.stall_timeout != absl::ZeroDuration()) {
+    subscription->stall.timeout =
+        std::min(state_.stall_timeout, subscribe.stall_timeout);
+  }
   if (!reliable) {
     subscription->lane.messages_max = subscribe.depth;
     subscription->lane.bytes_max = subscribe.bytes;
@@ -216,6 +223,21 @@ absl::Status Requests::OnSubscribe(Session* session,
   return absl::OkStatus();
 }
 
+namespace {
+
+absl::Status CheckStallTimeout(absl::Duration timeout) {
+  if (timeout == absl::ZeroDuration() ||
+      (timeout >= kStallTimeoutMin && timeout <= kStallTimeoutMax)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("stall timeout is ", absl::FormatDuration(timeout), "; ",
+                   absl::FormatDuration(kStallTimeoutMin), " to ",
+                   absl::FormatDuration(kStallTimeoutMax), " are allowed"));
+}
+
+}  // namespace
+
 absl::Status Requests::CheckSubscribe(const wire::Subscribe& subscribe) const {
   IPC_RETURN_IF_ERROR(ValidatePattern(subscribe.pattern));
   if (subscribe.positions.size() > kPositionsPerSubscriptionMax) {
@@ -223,7 +245,9 @@ absl::Status Requests::CheckSubscribe(const wire::Subscribe& subscribe) const {
         absl::StrCat(subscribe.positions.size(), " positions; the limit is ",
                      kPositionsPerSubscriptionMax));
   }
-  if (subscribe.policy == wire::Policy::kReliable) return absl::OkStatus();
+  if (subscribe.policy == wire::Policy::kReliable) {
+    return CheckStallTimeout(subscribe.stall_timeout);
+  }
   if (subscribe.depth == 0 || subscribe.depth > kBestEffortDepthMax) {
     return absl::InvalidArgumentError(
         absl::StrCat("best-effort depth is ", subscribe.depth,
@@ -321,6 +345,14 @@ void Requests::OnListClients(Session* session, const wire::ListClients& list,
     for (const auto& [id, subscription] : from.subscriptions) {
       item.queued_bytes += subscription->lane.queue.bytes();
       item.dropped += subscription->lane.dropped;
+      const Stall& stall = subscription->stall;
+      if ((stall.told || stall.aside) && item.slow.size() < kSlowListedMax) {
+        item.slow.push_back({.subscription = id,
+                             .pattern = subscription->pattern,
+                             .messages = Stalls::Unconsumed(*subscription),
+                             .idle = state_.now - stall.idle_since,
+                             .set_aside = stall.aside});
+      }
     }
   }
   clients.more = next != state_.sessions.end();

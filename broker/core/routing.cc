@@ -101,6 +101,7 @@ void Routing::Deliver(Subscription* subscription,
                       std::span<const std::byte> bytes, uint32_t messages) {
   Connection* connection = subscription->session->connection;
   connection->outbox.AddRun(&subscription->lane, bytes, messages);
+  if (subscription->reliable) stalls_.OnDelivered(subscription);
   subscription->session->messages_out += messages;
   state_.MarkDirty(connection);
 }

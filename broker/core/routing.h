@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "broker/core/links.h"
+#include "broker/core/stalls.h"
 #include "broker/core/state.h"
 #include "libipc/wire/frame_reader.h"
 
@@ -22,8 +23,12 @@ namespace ipc::broker {
 
 class Routing {
  public:
-  Routing(State* state, Links* links, Acknowledgement* acknowledgement)
-      : state_(*state), links_(*links), acknowledgement_(*acknowledgement) {}
+  Routing(State* state, Links* links, Acknowledgement* acknowledgement,
+          Stalls* stalls)
+      : state_(*state),
+        links_(*links),
+        acknowledgement_(*acknowledgement),
+        stalls_(*stalls) {}
 
   // Takes a PUBLISH frame of `session`. What it makes of the frame may be
   // held back until Finish. Errors: the connection is at fault and must be
@@ -61,6 +66,7 @@ class Routing {
   State& state_;
   Links& links_;
   Acknowledgement& acknowledgement_;
+  Stalls& stalls_;
   Run run_;
 };
 

@@ -154,6 +154,7 @@ void Sessions::End(Session* session) {
     Subscription* reader = link->subscription;
     Connection* connection = reader->session->connection;
     if (connection == nullptr) continue;
+    links_.TellSkippedOf(link.get());
     connection->outbox.AddFrame(
         &reader->lane,
         {.kind = wire::FrameKind::kGone, .session = ToNumber(session->number)});

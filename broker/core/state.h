@@ -126,6 +126,7 @@ struct Link {
     kLive,        // frames pass
     kBehind,      // the queue was full; to be caught up when it is empty
     kCatchingUp,  // RESEND is sent; live behind RESEND_END
+    kAside,       // the subscription has stalled, and is owed nothing
   };
 
   ReaderId id{};
@@ -140,6 +141,16 @@ struct Link {
   absl::btree_map<TopicId, std::unique_ptr<Reading>> readings;
 };
 
+// How a reliable subscription gets on; see Stalls.
+struct Stall {
+  absl::Duration timeout = kStallTimeoutDefault;
+  MonotonicTime idle_since;  // nothing was consumed since, though it waited
+  bool watched = false;      // a check is due
+  bool consumed = false;     // ... and has something good to see
+  bool told = false;         // the operator, of this spell
+  bool aside = false;
+};
+
 struct Subscription {
   SubscriptionId id{};
   uint64_t created = 0;  // a number that orders subscriptions by age
@@ -147,6 +158,7 @@ struct Subscription {
   std::string pattern;  // empty: a publisher has told of it, it has not come
   bool reliable = true;
   uint64_t bytes = 0;  // reliable: what may wait before it falls behind
+  Stall stall;
   Lane lane;
   absl::btree_map<SessionNumber, Link*> links;  // by publisher
 
@@ -212,6 +224,19 @@ struct Ended {
 struct Counters {
   // Messages that subscriptions were told to be missing, once for each of them.
   MissingByReason missing{};
+  uint64_t set_aside = 0;  // reliable subscriptions that had stalled
+};
+
+// A reliable subscription that consumes nothing, for the shell's log.
+struct Slow {
+  SessionKey session;
+  std::string name;
+  SubscriptionId subscription{};
+  std::string pattern;
+  uint64_t messages = 0;  // handed to it and not consumed
+  absl::Duration idle;
+  absl::Duration timeout;
+  bool set_aside = false;
 };
 
 struct State {
@@ -221,6 +246,7 @@ struct State {
   std::string version;
   uint64_t message_bytes_max = kMessageBytesMaxDefault;
   uint64_t reliable_queue_bytes_max = kReliableQueueBytesMax;
+  absl::Duration stall_timeout = kStallTimeoutDefault;
   MonotonicTime now;
   // Until then nothing that a held channel sends is acknowledged.
   MonotonicTime hold;
@@ -246,6 +272,7 @@ struct State {
   std::vector<Connection*> dirty;
   std::vector<Ended> ended;
   std::vector<SessionKey> awaited;  // Broker::TakeAwaited
+  std::vector<Slow> slow;
 
   void MarkDirty(Connection* connection) {
     if (connection->dirty) return;

@@ -20,6 +20,7 @@ enum class TimerKind : uint8_t {
   kAwaited,      // subject: session, detail: subscription
   kJoin,         // subject: session, detail: subscription
   kAcknowledge,  // subject: session
+  kStall,        // subject: session, detail: subscription
   kHold,         // subject: none
 };
 

@@ -68,6 +68,14 @@ inline constexpr absl::Duration kStartHold = absl::Milliseconds(200);
 // How long the confirmation of a subscription waits for publishers that do
 // not answer JOIN.
 inline constexpr absl::Duration kJoinTimeout = absl::Seconds(1);
+// How long a reliable subscription may consume nothing while messages wait for
+// it, before they are dropped and their publishers released: the default, and
+// what an operator or a subscriber may choose.
+inline constexpr absl::Duration kStallTimeoutDefault = absl::Seconds(10);
+inline constexpr absl::Duration kStallTimeoutMin = absl::Milliseconds(100);
+inline constexpr absl::Duration kStallTimeoutMax = absl::Hours(1);
+// It is looked at so many times meanwhile.
+inline constexpr int kStallChecks = 4;
 // How long the broker's last bytes may take at its end.
 inline constexpr absl::Duration kShutdownTimeout = absl::Milliseconds(500);
 
@@ -102,6 +110,10 @@ static_assert(kSchemaSetBytesMax + 1024 < kControlFrameBytesMax);
 // A page of a list answers one request within one control frame.
 inline constexpr size_t kListPageItems = 512;
 static_assert(kListPageItems * (kTopicBytesMax + kTypeNameBytesMax + 128) <
+              kControlFrameBytesMax);
+// Slow subscriptions that a list names for each client.
+inline constexpr size_t kSlowListedMax = 8;
+static_assert(kListPageItems * (512 + kSlowListedMax * (kTopicBytesMax + 64)) <
               kControlFrameBytesMax);
 
 }  // namespace ipc

@@ -264,6 +264,8 @@ std::string Encode(const Subscribe& message) {
     added->set_channel(ToNumber(position.channel));
     added->set_sequence(position.sequence);
   }
+  proto.set_stall_timeout_ms(
+      static_cast<uint32_t>(absl::ToInt64Milliseconds(message.stall_timeout)));
   return proto.SerializeAsString();
 }
 
@@ -280,6 +282,7 @@ bool Parse(std::string_view payload, Subscribe* message) {
   message->depth = proto->depth();
   message->bytes = proto->bytes();
   message->resume = proto->resume();
+  message->stall_timeout = absl::Milliseconds(proto->stall_timeout_ms());
   message->positions.clear();
   for (const pb::Position& from : proto->positions()) {
     Position position;
@@ -468,6 +471,15 @@ std::string Encode(const Clients& message) {
     added->set_messages_out(client.messages_out);
     added->set_queued_bytes(client.queued_bytes);
     added->set_dropped(client.dropped);
+    for (const Clients::Slow& slow : client.slow) {
+      pb::Clients::Slow* item = added->add_slow();
+      item->set_subscription(ToNumber(slow.subscription));
+      item->set_pattern(slow.pattern);
+      item->set_messages(slow.messages);
+      item->set_idle_ms(
+          static_cast<uint64_t>(absl::ToInt64Milliseconds(slow.idle)));
+      item->set_set_aside(slow.set_aside);
+    }
   }
   proto.set_more(message.more);
   return proto.SerializeAsString();
@@ -489,7 +501,16 @@ bool Parse(std::string_view payload, Clients* message) {
         .messages_in = from.messages_in(),
         .messages_out = from.messages_out(),
         .queued_bytes = from.queued_bytes(),
-        .dropped = from.dropped()};
+        .dropped = from.dropped(),
+        .slow = {}};
+    for (const pb::Clients::Slow& slow : from.slow()) {
+      client.slow.push_back(
+          {.subscription = SubscriptionId{slow.subscription()},
+           .pattern = slow.pattern(),
+           .messages = slow.messages(),
+           .idle = absl::Milliseconds(slow.idle_ms()),
+           .set_aside = slow.set_aside()});
+    }
     if (!GetKey(from, &client.session) || from.session_number() == 0) {
       return false;
     }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "libipc/base/ids.h"
 #include "libipc/wire/frame.h"
 
@@ -116,6 +117,7 @@ struct Subscribe {
   uint64_t bytes = 0;
   bool resume = false;
   std::vector<Position> positions;
+  absl::Duration stall_timeout;  // zero: the broker's
 };
 
 struct Announce {
@@ -187,6 +189,13 @@ struct ListClients {
 
 struct Clients {
   static constexpr FrameKind kKind = FrameKind::kClients;
+  struct Slow {
+    SubscriptionId subscription{};
+    std::string pattern;
+    uint64_t messages = 0;
+    absl::Duration idle;
+    bool set_aside = false;
+  };
   struct Client {
     std::string name;
     SessionKey session;
@@ -199,6 +208,7 @@ struct Clients {
     uint64_t messages_out = 0;
     uint64_t queued_bytes = 0;
     uint64_t dropped = 0;
+    std::vector<Slow> slow;
   };
   std::vector<Client> clients;
   bool more = false;

@@ -131,6 +131,49 @@ TEST_F(SlowSubscriberTest, AStoppedReliableReaderHoldsOnlyItsOwnPublishers) {
   EXPECT_EQ(report.missing, 0u);
 }
 
+class StallTest : public SlowSubscriberTest {
+ protected:
+  void SetUp() override {
+    broker_.AddArgument("--stall-timeout=1");
+    SlowSubscriberTest::SetUp();
+  }
+};
+
+TEST_F(StallTest, AReaderThatStallsIsSetAsideAndToldWhatItMissed) {
+  constexpr uint64_t kMessagesWithoutIt = 100'000;
+  Process stopped = StartSubscriber(broker_.socket_path(), "load/**", "stalls");
+  TrafficSubscriber other(broker_.socket_path(), "load/**", {});
+  TrafficPublisher publisher({.socket_path = broker_.socket_path(),
+                              .topics = 2,
+                              .subscribers = 2,
+                              .bytes_min = 200,
+                              .bytes_max = 200});
+  auto observer = Connect("observer");
+  publisher.Start();
+  ASSERT_EQ(stopped.ReadLine(), "first");
+  stopped.Pause();
+  const auto slow = [&] {
+    return InfoOf(observer.get(), "bus_subscriber").slow;
+  };
+  ASSERT_TRUE(WaitUntil([&] {
+    const std::vector<SlowSubscription> found = slow();
+    return !found.empty() && found[0].set_aside;
+  }));
+  EXPECT_EQ(slow()[0].pattern, "load/**");
+  EXPECT_NE(broker_.log().find("set aside"), std::string::npos);
+  const uint64_t goal = other.received() + kMessagesWithoutIt;
+  ASSERT_TRUE(WaitUntil([&] { return other.received() >= goal; }));
+  stopped.Continue();
+  ASSERT_TRUE(WaitUntil([&] { return slow().empty(); }));
+  publisher.Finish();
+
+  EXPECT_EQ(other.Finish(), "");
+  const SubscriberReport report = ReadReport(&stopped);
+  EXPECT_EQ(report.complaint, "");
+  EXPECT_GE(report.missing, kMessagesWithoutIt);
+  EXPECT_EQ(report.received + report.missing, publisher.published());
+}
+
 TEST_F(SlowSubscriberTest, TheBrokersMemoryIsBoundedWhateverAReaderOwes) {
   // Together more than the broker keeps for one reliable subscription (32 MiB).
   constexpr uint32_t kPublishers = 12;

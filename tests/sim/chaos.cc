@@ -34,6 +34,7 @@ struct Plan {
   size_t window_bytes = 128 * 1024;
   std::vector<size_t> pipe_bytes;
   uint64_t reliable_queue_bytes_max = kReliableQueueBytesMax;
+  absl::Duration stall_timeout = kStallTimeoutMax;  // nobody stalls for so long
   // For each step.
   double publish = 0.1;
   double subscribe = 0.01;
@@ -106,6 +107,11 @@ Plan::Plan(Random* random) {
     kill_broker = cut = 0;
     pause_ms = stall_ms = 3000;
     stall += 0.005;
+  } else if (random->Chance(0.2)) {
+    stall_timeout = absl::Milliseconds(random->Between(100, 400));
+    pull = 0.7;
+    pause += 0.004;
+    consume = sometimes(0.5, 0.001, 0.05);
   }
 }
 
@@ -117,10 +123,14 @@ class Chaos {
         world_({.seed = options.seed,
                 .pipe_bytes = plan_.pipe_bytes,
                 .reliable_queue_bytes_max = plan_.reliable_queue_bytes_max,
+                .stall_timeout = plan_.stall_timeout,
                 .keep_trace = options.keep_trace,
                 .print_trace = options.print_trace}) {
     if (options.fault != nullptr) world_.Plant(options.fault);
     if (plan_.late) world_.history().AllowLoss();
+    if (plan_.stall_timeout < kStallTimeoutMax) {
+      world_.history().AllowStalls();
+    }
   }
 
   ChaosResult Run();

@@ -125,13 +125,19 @@ void Client::OnGap(const wire::FrameHeader& header, MonotonicTime now) {
   auto to = subscriptions_.find(current_);
   if (!missed.has_value() || to == subscriptions_.end()) return;
   const wire::Announce& source = *missed->stream->source;
-  history_.OnMissed(to->second.number,
-                    {.publisher = source.session.token,
-                     .channel = ToNumber(source.channel),
-                     .first = missed->first,
-                     .last = missed->last,
-                     .reason = static_cast<int>(missed->reason),
-                     .first_missing = missed->first_missing});
+  const ToldMissing told{.publisher = source.session.token,
+                         .channel = ToNumber(source.channel),
+                         .first = missed->first,
+                         .last = missed->last,
+                         .reason = static_cast<int>(missed->reason),
+                         .first_missing = missed->first_missing};
+  if (to->second.pull) {
+    Waiting& waiting = waiting_.emplace_back();
+    waiting.subscription = current_;
+    waiting.missed = told;
+  } else {
+    history_.OnMissed(to->second.number, told);
+  }
 }
 
 void Client::Handle(Subscribed* to, const wire::Announce& source,
@@ -302,6 +308,10 @@ bool Client::ConsumeOne(MonotonicTime now) {
   Waiting item = std::move(waiting_.front());
   waiting_.pop_front();
   auto to = subscriptions_.find(item.subscription);
+  if (item.missed.has_value()) {
+    history_.OnMissed(to->second.number, *item.missed);
+    return true;
+  }
   Handle(&to->second, *item.source, item.sequence, item.first_missing,
          item.payload);
   core::Receiving::Subscription* known =

@@ -109,6 +109,7 @@ class Client {
     uint64_t sequence = 0;
     uint64_t first_missing = 0;
     std::vector<std::byte> payload;
+    std::optional<ToldMissing> missed = {};  // instead of a message
   };
 
   absl::Status HandleFrame(const wire::Frame& frame, MonotonicTime now);

@@ -218,7 +218,7 @@ void History::CheckOrder(const Subscription& subscription, int publisher,
                       Name(publisher, from.publications[progress.next - 1])));
     return;
   }
-  if (!subscription.reliable) return;
+  if (MayLose(subscription)) return;
   for (size_t i = progress.next; i < index; ++i) {
     if (!Owes(from, from.publications[i], subscription)) continue;
     Fail(absl::StrCat("loss: ", Name(subscription), " got ",
@@ -232,6 +232,11 @@ void History::CheckHole(const Subscription& subscription, int publisher,
                         const Publication& publication, uint64_t first_missing,
                         const Progress& progress) {
   if (loss_allowed_) return;
+  // A broker knows nothing of those that an earlier one had set aside.
+  if (first_missing != 0 && subscription.reliable && stalls_allowed_ &&
+      broker_died_at_ > subscription.confirmed_at) {
+    return;
+  }
   if (first_missing != 0) {
     Fail(absl::StrCat("gap: ", Name(subscription), " got ",
                       Name(publisher, publication),
@@ -278,7 +283,7 @@ void History::CheckUntold(const Subscription& subscription, int publisher,
 bool History::IsTellable(const Subscription& subscription,
                          const Process& publisher,
                          const Publication& publication, bool first) const {
-  if (subscription.reliable) return true;
+  if (!MayLose(subscription)) return true;
   // Confirmed, perhaps, by the last words of a broker that was dead by then.
   if (first && broker_died_at_ > subscription.made_at &&
       publication.accepted_at < subscription.resumed_at) {
@@ -305,7 +310,7 @@ void History::OnMissed(int subscription, const ToldMissing& told) {
   ++gaps_;
   Progress& progress = to.progress[publisher];
   if (!loss_allowed_) {
-    if (to.reliable) {
+    if (!MayLose(to)) {
       Fail(absl::StrCat("gap: ", Name(to), " was told to miss ",
                         Name(publisher, *first)));
     }
@@ -319,10 +324,14 @@ void History::OnMissed(int subscription, const ToldMissing& told) {
 void History::CheckReason(const Subscription& subscription, int publisher,
                           int reason) {
   constexpr int kDepth = 1;
+  constexpr int kStalled = 2;
   constexpr int kGraceOver = 4;
   bool came_back = processes_[publisher].connections > 1 ||
                    processes_[subscription.process].connections > 1;
-  if (reason == kDepth || (reason == kGraceOver && came_back)) return;
+  if (reason == (subscription.reliable ? kStalled : kDepth) ||
+      (reason == kGraceOver && came_back)) {
+    return;
+  }
   Fail(absl::StrCat("gap: ", Name(subscription), " was told reason ", reason,
                     ", which cannot be"));
 }
@@ -341,7 +350,7 @@ void History::CheckEnd() {
 
 void History::CheckEndOf(const Subscription& to, int publisher) {
   const Process& from = processes_[publisher];
-  if (!to.reliable) {
+  if (MayLose(to)) {
     for (const auto& [channel, indices] : from.by_channel) {
       CheckUntold(to, publisher, channel, indices.size() + 1);
     }

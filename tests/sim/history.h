@@ -7,7 +7,7 @@
 //   order        a subscription sees a publisher's messages in the order in
 //                which they were accepted, over all topics
 //   no loss      a reliable subscription sees all that was accepted after its
-//                confirmation while both processes live
+//                confirmation while both processes live, unless it stalled
 //   no duplicate each message once
 //   gaps told    best effort: all that is accepted after the confirmation is
 //                handed over or told missing by notices, each once, at its
@@ -69,6 +69,10 @@ class History {
   // ... but for a publisher that was away so long that its readers may have
   // been told to forget it.
   void AllowRepetition(int process) { processes_[process].forgotten = true; }
+
+  // Reliable subscriptions that consume nothing may be set aside: they may lose
+  // messages, but are told which.
+  void AllowStalls() { stalls_allowed_ = true; }
 
   // A client process starts; the result is its number.
   int AddProcess(const Token& token);
@@ -168,6 +172,9 @@ class History {
   // All that is owed of a channel behind `last` and below `end` is missing.
   void CheckUntold(const Subscription& subscription, int publisher,
                    uint32_t channel, uint64_t end);
+  bool MayLose(const Subscription& subscription) const {
+    return !subscription.reliable || stalls_allowed_;
+  }
   bool IsTellable(const Subscription& subscription, const Process& publisher,
                   const Publication& publication, bool first) const;
   void CheckEndOf(const Subscription& subscription, int publisher);
@@ -175,6 +182,7 @@ class History {
   std::string Name(const Subscription& subscription) const;
 
   bool loss_allowed_ = false;
+  bool stalls_allowed_ = false;
   uint64_t now_ = 0;
   uint64_t broker_died_at_ = 0;
   std::vector<Process> processes_;

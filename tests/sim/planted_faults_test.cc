@@ -85,6 +85,17 @@ TEST(PlantedFaultsTest, ALostGapIsCaught) {
                StartsWith("gap: "));
 }
 
+TEST(PlantedFaultsTest, AReaderSetAsideWithoutANoticeIsCaught) {
+  ExpectCaught(Every(1, Direction::kDown, FrameKind::kGap,
+                     [](FrameHeader* header, std::string*) {
+                       return header->fragment == static_cast<uint16_t>(
+                                                      wire::GapReason::kStalled)
+                                  ? 0
+                                  : 1;
+                     }),
+               AnyOf(StartsWith("gap: "), StartsWith("loss: ")));
+}
+
 TEST(PlantedFaultsTest, AGapThatNamesOneTooFewIsCaught) {
   for (bool at_the_end : {false, true}) {
     ExpectCaught(Every(1, Direction::kDown, FrameKind::kGap,

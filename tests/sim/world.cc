@@ -83,7 +83,8 @@ void World::StartBroker(bool restarted) {
           .instance = MakeToken(),
           .version = "sim",
           .restarted = restarted,
-          .reliable_queue_bytes_max = options_.reliable_queue_bytes_max},
+          .reliable_queue_bytes_max = options_.reliable_queue_bytes_max,
+          .stall_timeout = options_.stall_timeout},
       now_);
 }
 

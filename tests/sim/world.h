@@ -38,6 +38,7 @@ struct WorldOptions {
   // Each pipe gets one of these as its capacity.
   std::vector<size_t> pipe_bytes = {256 * 1024};
   uint64_t reliable_queue_bytes_max = kReliableQueueBytesMax;
+  absl::Duration stall_timeout = kStallTimeoutMax;
   bool keep_trace = false;
   bool print_trace = false;
 };

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -64,6 +65,13 @@ void BrokerProcess::set_uid(uid_t uid) {
 void BrokerProcess::Start() {
   ProcessOptions options;
   options.argv = {binary_, "--socket", socket_path_};
+  // Tests stop readers, and machines are slow: nobody is set aside unasked.
+  if (std::none_of(arguments_.begin(), arguments_.end(),
+                   [](const std::string& argument) {
+                     return argument.starts_with("--stall-timeout");
+                   })) {
+    options.argv.emplace_back("--stall-timeout=3600");
+  }
   options.argv.insert(options.argv.end(), arguments_.begin(), arguments_.end());
   options.descriptors_max = descriptors_max_;
   options.uid = uid_;

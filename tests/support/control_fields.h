@@ -90,10 +90,10 @@ inline auto Fields(const wire::Position& m) {
 }
 
 inline auto Fields(const wire::Subscribe& m) {
-  const auto& [subscription, pattern, policy, depth, bytes, resume, positions] =
-      m;
+  const auto& [subscription, pattern, policy, depth, bytes, resume, positions,
+               stall_timeout] = m;
   return std::tie(subscription, pattern, policy, depth, bytes, resume,
-                  positions);
+                  positions, stall_timeout);
 }
 
 inline auto Fields(const wire::Announce& m) {
@@ -149,11 +149,18 @@ inline auto Fields(const wire::ListClients& m) {
   return std::tie(after);
 }
 
+inline auto Fields(const wire::Clients::Slow& m) {
+  const auto& [subscription, pattern, messages, idle, set_aside] = m;
+  return std::tie(subscription, pattern, messages, idle, set_aside);
+}
+
 inline auto Fields(const wire::Clients::Client& m) {
   const auto& [name, session, number, gid, connected, publications,
-               subscriptions, messages_in, messages_out, queued, dropped] = m;
+               subscriptions, messages_in, messages_out, queued, dropped,
+               slow] = m;
   return std::tie(name, session, number, gid, connected, publications,
-                  subscriptions, messages_in, messages_out, queued, dropped);
+                  subscriptions, messages_in, messages_out, queued, dropped,
+                  slow);
 }
 
 inline auto Fields(const wire::Clients& m) {

@@ -90,7 +90,8 @@ inline void Fill(wire::Subscribe* m) {
                        .sequence = 299},
                       {.session = SampleReader(1).session,
                        .channel = ChannelNumber{0xffffffff},
-                       .sequence = 0xffffffffffffffff}}};
+                       .sequence = 0xffffffffffffffff}},
+        .stall_timeout = absl::Milliseconds(2'500)};
 }
 
 inline void Fill(wire::Announce* m) {
@@ -152,10 +153,19 @@ inline void Fill(wire::Clients* m) {
               .messages_in = 6'000'000'000,
               .messages_out = 7'000'000'000,
               .queued_bytes = 8'000'000'000,
-              .dropped = 9},
+              .dropped = 9,
+              .slow = {{.subscription = SubscriptionId{5},
+                        .pattern = "sensors/**",
+                        .messages = 1'200,
+                        .idle = absl::Milliseconds(7'500),
+                        .set_aside = true},
+                       {.subscription = SubscriptionId{6},
+                        .pattern = "z",
+                        .idle = {}}}},
              {.name = "logger",
               .session = {},
-              .session_number = SessionNumber{78}}},
+              .session_number = SessionNumber{78},
+              .slow = {}}},
         .more = true};
 }
 

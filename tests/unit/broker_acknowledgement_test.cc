@@ -220,7 +220,7 @@ TEST_F(BrokerAcknowledgementTest, WaitsForTheReader) {
   publisher_.Open(1, "t");
   Read(&reader_, 1, "t");
   Publish(1, 1, 3);
-  shell_.Advance(absl::Seconds(60));
+  shell_.Advance(kStallTimeoutDefault / 2);
   EXPECT_THAT(Acks(), IsEmpty());
   reader_.Ack(Delivered(&reader_, 2));
   EXPECT_THAT(Acks(), ElementsAre(std::pair(1u, 2u)));

@@ -535,18 +535,25 @@ TEST(ControlSizeTest, LargestPageOfTopicsFitsAFrame) {
 
 TEST(ControlSizeTest, LargestPageOfClientsFitsAFrame) {
   Clients message;
-  message.clients.assign(kListPageItems,
-                         {.name = std::string(kClientNameBytesMax, 'n'),
-                          .session = LargestKey(),
-                          .session_number = SessionNumber{~0u},
-                          .gid = ~0u,
-                          .connected = true,
-                          .publications = ~0u,
-                          .subscriptions = ~0u,
-                          .messages_in = ~uint64_t{0},
-                          .messages_out = ~uint64_t{0},
-                          .queued_bytes = ~uint64_t{0},
-                          .dropped = ~uint64_t{0}});
+  message.clients.assign(
+      kListPageItems,
+      {.name = std::string(kClientNameBytesMax, 'n'),
+       .session = LargestKey(),
+       .session_number = SessionNumber{~0u},
+       .gid = ~0u,
+       .connected = true,
+       .publications = ~0u,
+       .subscriptions = ~0u,
+       .messages_in = ~uint64_t{0},
+       .messages_out = ~uint64_t{0},
+       .queued_bytes = ~uint64_t{0},
+       .dropped = ~uint64_t{0},
+       .slow = std::vector<Clients::Slow>(
+           kSlowListedMax, {.subscription = SubscriptionId{~0u},
+                            .pattern = std::string(kTopicBytesMax, 'p'),
+                            .messages = ~uint64_t{0},
+                            .idle = absl::Hours(24 * 365),
+                            .set_aside = true})});
   ExpectFitsFrame(message);
 }
 

@@ -67,6 +67,14 @@ struct TopicInfo {
   uint64_t bytes = 0;     // their payload bytes
 };
 
+// A reliable subscription that holds its publishers up, or has done so.
+struct SlowSubscription {
+  std::string pattern;
+  uint64_t messages = 0;   // handed to it and not consumed
+  absl::Duration idle;     // so long it has consumed none of them
+  bool set_aside = false;  // its stall timeout has passed; nobody waits for it
+};
+
 // One line of `ipcctl clients`.
 struct ClientInfo {
   std::string name;
@@ -80,7 +88,9 @@ struct ClientInfo {
   uint64_t messages_in = 0;   // from the client
   uint64_t messages_out = 0;  // to the client
   uint64_t queued_bytes = 0;  // waiting in the broker for it
-  uint64_t dropped = 0;       // best effort messages it was too slow for
+  uint64_t dropped = 0;       // messages that it was too slow for
+  // Those that have consumed nothing for half of their stall timeout.
+  std::vector<SlowSubscription> slow;
 };
 
 // All calls may be made from any thread and from inside a handler; those that

@@ -96,7 +96,13 @@ struct PublisherOptions {
 
 // Every accepted message arrives, once and in order; a slow reader slows its
 // publishers down through their windows.
-struct Reliable {};
+struct Reliable {
+  // A subscription that consumes nothing for so long while messages wait for it
+  // loses them, told by a Gap event, and its publishers go on; it goes on
+  // itself when it consumes again. 100 ms to 1 h, and at most what the broker's
+  // operator allows (10 s by default); zero: that.
+  absl::Duration stall_timeout = absl::ZeroDuration();
+};
 
 // Never slows anyone: what does not fit is dropped, oldest first, and the loss
 // is told in the stream by a Gap event.

@@ -3,7 +3,7 @@
 // A subscriber that a test can stop, continue and kill: it keeps the books on
 // what it gets (tests/support/stamp.h) and on the gaps it is told.
 //
-//   bus_subscriber SOCKET PATTERN (reliable | DEPTH) PUBLISHERS
+//   bus_subscriber SOCKET PATTERN (reliable | stalls | DEPTH) PUBLISHERS
 //
 // DEPTH is that of a best effort subscription. Writes lines to stdout:
 //
@@ -70,7 +70,7 @@ struct Arguments {
   std::string socket_path;
   std::string pattern;
   SubscribeOptions options;
-  bool reliable = false;
+  bool may_lose = true;
   size_t publishers = 0;
 };
 
@@ -79,8 +79,9 @@ bool Parse(int argc, char** argv, Arguments* arguments) {
   arguments->socket_path = argv[1];
   arguments->pattern = argv[2];
   BestEffort best_effort;
-  arguments->reliable = std::string(argv[3]) == "reliable";
-  if (!arguments->reliable) {
+  const std::string policy = argv[3];
+  arguments->may_lose = policy != "reliable";
+  if (policy != "reliable" && policy != "stalls") {
     if (!absl::SimpleAtoi(argv[3], &best_effort.depth)) return false;
     arguments->options.policy = best_effort;
   }
@@ -88,11 +89,11 @@ bool Parse(int argc, char** argv, Arguments* arguments) {
   return absl::SimpleAtoi(argv[4], &arguments->publishers);
 }
 
-// Holes that gaps have named are no fault of a best effort subscription.
+// Holes that gaps have named are no fault of a subscription that may lose.
 std::string Complaint(const Arguments& arguments, const Ledger& ledger,
                       const GapBooks& gaps) {
   if (!gaps.complaint().empty()) return gaps.complaint();
-  if (arguments.reliable) return ledger.Complaint();
+  if (!arguments.may_lose) return ledger.Complaint();
   if (ledger.disordered() + ledger.damaged() > 0) return ledger.Complaint();
   return "";
 }

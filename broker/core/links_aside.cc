@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Links of a subscription that has stalled: off the routes, owed nothing, and
+// told exactly what it misses. While a link is aside, `resend_from` is the
+// first of a stream's messages that the subscription is not told of yet.
+
+#include "broker/core/links.h"
+
+namespace ipc::broker {
+
+void Links::SetAside(Subscription* subscription) {
+  subscription->stall.aside = true;
+  ++state_.counters.set_aside;
+  std::erase(state_.behind, subscription);
+  Connection* connection = subscription->session->connection;
+  connection->outbox.DropAll(&subscription->lane, wire::GapReason::kStalled);
+  state_.MarkDirty(connection);
+  for (auto& [number, link] : subscription->links) {
+    const bool live = link->state == Link::State::kLive;
+    // What joins, or waits to, has been given nothing yet.
+    if (!live && !link->catch_up) continue;
+    for (auto& [topic, reading] : link->readings) {
+      if (live) LackFrom(reading.get(), reading->channel->next_sequence);
+      TellSkipped(reading.get());
+    }
+    Park(link);
+  }
+}
+
+void Links::Park(Link* link) {
+  LeaveRoutes(link);
+  link->state = Link::State::kAside;
+  link->catch_up = false;
+  for (auto& [topic, reading] : link->readings) {
+    reading->claimed = true;
+    acknowledgement_.OnReadersChanged(reading->channel);
+  }
+}
+
+void Links::TellSkipped(Reading* reading) {
+  const uint64_t entry = EntryOf(*reading->channel);
+  if (reading->resend_from >= entry) return;
+  TellGap(reading, reading->resend_from, entry - 1, wire::GapReason::kStalled);
+  reading->resend_from = entry;
+}
+
+void Links::TellSkippedOf(Link* link) {
+  if (link->state != Link::State::kAside) return;
+  for (auto& [topic, reading] : link->readings) TellSkipped(reading.get());
+}
+
+void Links::Readmit(Subscription* subscription) {
+  subscription->stall.aside = false;
+  for (auto& [number, link] : subscription->links) {
+    if (link->state != Link::State::kAside) continue;
+    TellSkippedOf(link);
+    if (IsReady(*link->publisher)) {
+      GoLive(link);
+    } else {
+      link->state = Link::State::kWaiting;
+      link->catch_up = true;
+    }
+  }
+}
+
+// It was set aside, and its connection lost: what its publisher was allowed to
+// forget meanwhile cannot be asked for.
+void Links::TellReleased(Reading* reading) {
+  const uint64_t acknowledged = reading->channel->acknowledged;
+  if (reading->resend_from > acknowledged) return;
+  TellGap(reading, reading->resend_from, acknowledged,
+          wire::GapReason::kStalled);
+  reading->resend_from = acknowledged + 1;
+}
+
+}  // namespace ipc::broker

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Watching, warning, setting aside.
+
+#include "broker/core/stalls.h"
+
+namespace ipc::broker {
+
+void Stalls::OnConsumed(Subscription* subscription) {
+  subscription->stall.consumed = true;
+  if (subscription->stall.aside) links_.Readmit(subscription);
+}
+
+void Stalls::Watch(Subscription* subscription) {
+  subscription->stall.watched = true;
+  subscription->stall.consumed = false;
+  subscription->stall.told = false;
+  subscription->stall.idle_since = state_.now;
+  Check(subscription);
+}
+
+// Asks for the next check.
+void Stalls::Check(Subscription* subscription) {
+  state_.timers.Add(
+      {.due = state_.now + subscription->stall.timeout / kStallChecks,
+       .kind = TimerKind::kStall,
+       .subject = ToNumber(subscription->session->number),
+       .detail = ToNumber(subscription->id)});
+}
+
+void Stalls::OnTimer(Session* session, SubscriptionId id) {
+  auto found = session->subscriptions.find(id);
+  if (found == session->subscriptions.end()) return;
+  Subscription* subscription = found->second.get();
+  Stall& stall = subscription->stall;
+  if (session->connection == nullptr || stall.aside ||
+      Unconsumed(*subscription) == 0) {
+    stall.watched = false;
+    return;
+  }
+  if (stall.consumed) {
+    // Something has waited since this check at the latest.
+    stall.consumed = false;
+    stall.told = false;
+    stall.idle_since = state_.now;
+    Check(subscription);
+    return;
+  }
+  const absl::Duration idle = state_.now - stall.idle_since;
+  if (idle >= stall.timeout) {
+    Tell(*subscription);
+    stall.watched = false;
+    links_.SetAside(subscription);
+    return;
+  }
+  if (idle >= stall.timeout / 2 && !stall.told) {
+    Tell(*subscription);
+    stall.told = true;
+  }
+  Check(subscription);
+}
+
+uint64_t Stalls::Unconsumed(const Subscription& subscription) {
+  uint64_t messages = 0;
+  for (const auto& [number, link] : subscription.links) {
+    const bool live = link->state == Link::State::kLive;
+    for (const auto& [topic, reading] : link->readings) {
+      const uint64_t next =
+          live ? reading->channel->next_sequence : reading->resend_from;
+      if (next > reading->consumed + 1)
+        messages += next - reading->consumed - 1;
+    }
+  }
+  return messages;
+}
+
+void Stalls::Tell(const Subscription& subscription) const {
+  const absl::Duration idle = state_.now - subscription.stall.idle_since;
+  state_.slow.push_back({.session = subscription.session->key,
+                         .name = subscription.session->name,
+                         .subscription = subscription.id,
+                         .pattern = subscription.pattern,
+                         .messages = Unconsumed(subscription),
+                         .idle = idle,
+                         .timeout = subscription.stall.timeout,
+                         .set_aside = idle >= subscription.stall.timeout});
+}
+
+}  // namespace ipc::broker
