@@ -199,6 +199,9 @@ void Links::SendResend(Link* link) {
   wire::Resend resend{.reader = ReaderOf(*link), .channels = {}};
   for (const auto& [topic, reading] : link->readings) {
     Announce(*reading);
+    // Also if the publisher is lost before RESEND_END: what came of it would
+    // have a hole behind it.
+    reading->claimed = true;
     resend.channels.push_back({reading->channel->number, reading->resend_from});
   }
   state_.SendControl(link->publisher->connection, resend);

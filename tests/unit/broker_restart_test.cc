@@ -267,5 +267,39 @@ TEST_F(BrokerRestartTest, TheGraceForPublishersBeginsWithTheReadersReturn) {
   EXPECT_EQ(reader_.TakeOf(FrameKind::kGone).size(), 1u);
 }
 
+TEST_F(BrokerRestartTest, WhatAResendWasAskedForIsOwedOnEveryChannel) {
+  // The reader's client has told of 1 before it subscribes to 2 as well.
+  PublisherComes();
+  publisher_.Open(2, "u");
+  publisher_.Take();
+  reader_.Hello();
+  wire::Subscribe subscribe = SubscribeMessage(5, "*");
+  subscribe.resume = true;
+  reader_.Send(subscribe, 5);
+  reader_.Resumed();
+  const auto resend = publisher_.Only<wire::Resend>();
+  ASSERT_EQ(resend.channels.size(), 2u);
+  publisher_.Publish(2, 1);
+  publisher_.Publish(2, 2);
+  publisher_.Resend(2, 1, resend.reader.reader);
+  publisher_.Lose();  // before RESEND_END
+
+  FrameClient back(&shell_, 1);
+  back.Hello();
+  back.Take();
+  for (uint32_t channel : {1, 2}) {
+    wire::Open open = test::OpenMessage(channel, channel == 1 ? "t" : "u");
+    open.first_sequence = channel == 1 ? 5 : 1;
+    open.next_sequence = 10;
+    back.Send(open, channel);
+  }
+  back.Resumed();
+  // 1 has come; a reader that now began anew would have a hole behind it.
+  const auto again = back.Only<wire::Resend>();
+  ASSERT_EQ(again.channels.size(), 2u);
+  EXPECT_EQ(again.channels[1].channel, ChannelNumber{2});
+  EXPECT_EQ(again.channels[1].sequence, 2u);
+}
+
 }  // namespace
 }  // namespace ipc::broker
