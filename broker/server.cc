@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -52,6 +53,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Make(
   if (restarted) log->Info("replaced the socket of a broker that died");
   BrokerOptions broker{.instance = net::RandomToken(),
                        .version = IPC_VERSION,
+                       .pid = getpid(),
                        .message_bytes_max = options.message_bytes_max,
                        .restarted = restarted,
                        .stall_timeout = options.stall_timeout};
@@ -137,16 +139,17 @@ void Server::Accept() {
   }
   absl::StatusOr<net::PeerCredentials> peer = net::PeerOf(fd.get());
   if (!peer.ok()) return;
+  const Peer known{peer->pid, peer->uid, peer->gid};
   if (peer->uid != geteuid() && peer->uid != 0) {
-    Refuse(fd, CloseReason::kNotAllowed,
+    Refuse(fd, known, CloseReason::kNotAllowed,
            absl::StrCat("uid ", peer->uid, " may not connect; only uid ",
                         geteuid(), " and root may"));
     log_.Info(absl::StrCat("refused ", Describe(*peer), ": not allowed"));
     return;
   }
   ConnectionId id{++last_id_};
-  if (!broker_.OnConnect(id, {peer->pid, peer->uid, peer->gid}, net::Now())) {
-    Refuse(fd, CloseReason::kLimit,
+  if (!broker_.OnConnect(id, known, net::Now())) {
+    Refuse(fd, known, CloseReason::kLimit,
            absl::StrCat("the limit is ", kConnectionsMax, " connections and ",
                         kHandshakesMax, " of them in the handshake"));
     log_.Warning(absl::StrCat("refused ", Describe(*peer), ": too many"));
@@ -162,8 +165,9 @@ void Server::Accept() {
 }
 
 // A refused peer gets the reason if its socket takes it, and no more.
-void Server::Refuse(const net::Fd& fd, CloseReason reason,
+void Server::Refuse(const net::Fd& fd, const Peer& peer, CloseReason reason,
                     const std::string& text) {
+  broker_.OnRefused(peer, reason, text, net::Now());
   std::string frame;
   wire::AppendControl(wire::Goodbye{reason, text}, 0, &frame);
   std::span<const std::byte> bytes = std::as_bytes(std::span(frame));

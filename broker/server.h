@@ -67,7 +67,7 @@ class Server {
   void OnEvent(const net::PollEvent& event);
   void OnTime();
   void Accept();
-  void Refuse(const net::Fd& fd, wire::CloseReason reason,
+  void Refuse(const net::Fd& fd, const Peer& peer, wire::CloseReason reason,
               const std::string& text);
   void PauseAccepting();
   void Read(ConnectionId id, Client* client);

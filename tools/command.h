@@ -36,6 +36,7 @@ Command MakePub(CLI::App* app);
 Command MakeSub(CLI::App* app);
 Command MakeTopics(CLI::App* app);
 Command MakeClients(CLI::App* app);
+Command MakeStatus(CLI::App* app);
 Command MakePing(CLI::App* app);
 Command MakeVersion(CLI::App* app);
 

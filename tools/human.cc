@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "absl/time/time.h"
 #include "ipc/client.h"
 #include "ipc/message.h"
 #include "tools/colour.h"
@@ -58,6 +59,39 @@ std::string TypeText(const TopicInfo& topic) {
 }
 
 std::string Number(uint64_t value) { return absl::StrFormat("%d", value); }
+
+// Rounded to what matters: "3h12m", "42s".
+std::string AgeText(absl::Duration age) {
+  if (age < absl::Seconds(1)) return "0s";
+  return absl::FormatDuration(absl::Trunc(
+      age, age < absl::Minutes(10) ? absl::Seconds(1) : absl::Minutes(1)));
+}
+
+std::string EndedText(const BrokerStatus& status) {
+  std::string text;
+  for (const BrokerStatus::Count& count : status.ended) {
+    absl::StrAppendFormat(&text, "%s%s %d", text.empty() ? "" : ", ",
+                          std::string(CloseReasonName(count.reason)),
+                          count.connections);
+  }
+  return text.empty() ? "none" : text;
+}
+
+std::string EndsAsTable(const std::vector<EndedConnection>& ends, bool colour) {
+  Table table({{"ENDED", Align::kRight},
+               {"REASON", Align::kLeft},
+               {"NAME", Align::kLeft},
+               {"PID", Align::kRight},
+               {"UID", Align::kRight},
+               {"TEXT", Align::kLeft}});
+  for (const EndedConnection& end : ends) {
+    table.AddRow(
+        {AgeText(end.age) + " ago", std::string(CloseReasonName(end.reason)),
+         end.name.empty() ? "-" : Printable(end.name),
+         absl::StrFormat("%d", end.pid), Number(end.uid), Printable(end.text)});
+  }
+  return table.Render(colour);
+}
 
 }  // namespace
 
@@ -106,6 +140,22 @@ std::string TopicsAsTable(const std::vector<TopicInfo>& topics, bool colour) {
                   Number(topic.messages), Number(topic.bytes)});
   }
   return table.Render(colour);
+}
+
+std::string StatusAsText(const BrokerStatus& status, bool colour) {
+  std::string text = absl::StrFormat(
+      "broker       %s, pid %d, up %s, instance %s\n"
+      "connections  %d now, %d awaited; %d accepted, %d refused\n"
+      "ended        %s\n"
+      "messages     %d in (%d bytes), %d out (%d bytes)\n"
+      "trouble      %d resends, %d set aside\n",
+      Printable(status.version), status.pid, AgeText(status.uptime),
+      Printable(status.instance), status.connections, status.awaited,
+      status.accepted, status.refused, EndedText(status), status.messages_in,
+      status.bytes_in, status.messages_out, status.bytes_out, status.resends,
+      status.set_aside);
+  if (status.recent.empty()) return text;
+  return text + "\n" + EndsAsTable(status.recent, colour);
 }
 
 std::string ClientsAsTable(const std::vector<ClientInfo>& clients,

@@ -98,6 +98,13 @@ Json ClientObject(const ClientInfo& client) {
           {"slow", SlowArray(client)}};
 }
 
+Json End(const EndedConnection& end) {
+  return {
+      {"name", end.name}, {"pid", end.pid},
+      {"uid", end.uid},   {"reason", std::string(CloseReasonName(end.reason))},
+      {"text", end.text}, {"age_ns", absl::ToInt64Nanoseconds(end.age)}};
+}
+
 }  // namespace
 
 std::string JsonForm::ShowMessage(const Arrival& arrival) {
@@ -120,6 +127,31 @@ std::string JsonForm::ShowGap(const Gap& gap) {
                  {"last", gap.last},
                  {"missing", gap.missing()},
                  {"reason", GapReasonName(gap.reason)}}}});
+}
+
+std::string StatusAsJson(const BrokerStatus& status) {
+  Json ended = Json::object();
+  for (const BrokerStatus::Count& count : status.ended) {
+    ended[std::string(CloseReasonName(count.reason))] = count.connections;
+  }
+  Json recent = Json::array();
+  for (const EndedConnection& end : status.recent) recent.push_back(End(end));
+  return Line({{"version", status.version},
+               {"instance", status.instance},
+               {"pid", status.pid},
+               {"uptime_ns", absl::ToInt64Nanoseconds(status.uptime)},
+               {"connections", status.connections},
+               {"awaited", status.awaited},
+               {"accepted", status.accepted},
+               {"refused", status.refused},
+               {"ended", std::move(ended)},
+               {"messages_in", status.messages_in},
+               {"bytes_in", status.bytes_in},
+               {"messages_out", status.messages_out},
+               {"bytes_out", status.bytes_out},
+               {"resends", status.resends},
+               {"set_aside", status.set_aside},
+               {"recent", std::move(recent)}});
 }
 
 std::string TopicsAsJson(const std::vector<TopicInfo>& topics) {

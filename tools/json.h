@@ -27,6 +27,8 @@ class JsonForm : public MessageForm {
 // One line for each.
 std::string TopicsAsJson(const std::vector<TopicInfo>& topics);
 std::string ClientsAsJson(const std::vector<ClientInfo>& clients);
+// One line.
+std::string StatusAsJson(const BrokerStatus& status);
 
 }  // namespace ipc::tools
 

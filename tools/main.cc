@@ -55,8 +55,8 @@ void OpenStandardDescriptors() {
 }
 
 std::vector<Command> AddCommands(CLI::App* app) {
-  return {MakePub(app),     MakeSub(app),  MakeTopics(app),
-          MakeClients(app), MakePing(app), MakeVersion(app)};
+  return {MakePub(app),    MakeSub(app),  MakeTopics(app), MakeClients(app),
+          MakeStatus(app), MakePing(app), MakeVersion(app)};
 }
 
 void AddGlobals(CLI::App* app, Globals* globals) {

@@ -29,10 +29,12 @@ Broker::Broker(const BrokerOptions& options, MonotonicTime now)
       links_(&state_, &acknowledgement_),
       stalls_(&state_, &links_),
       routing_(&state_, &links_, &acknowledgement_, &stalls_),
-      sessions_(&state_, &links_, &routing_),
+      status_(&state_),
+      sessions_(&state_, &links_, &routing_, &status_),
       requests_(&state_, &links_, &acknowledgement_, &sessions_) {
   state_.instance = options.instance;
   state_.version = options.version;
+  state_.pid = options.pid;
   state_.message_bytes_max = options.message_bytes_max;
   state_.reliable_queue_bytes_max =
       std::max<uint64_t>(options.reliable_queue_bytes_max, kDataFrameBytesMax);
@@ -53,10 +55,18 @@ bool Broker::OnConnect(ConnectionId id, const Peer& peer, MonotonicTime now) {
   }
   state_.connections.emplace(id, std::make_unique<Connection>(id, peer));
   ++state_.handshakes;
+  ++state_.counters.accepted;
   state_.timers.Add({.due = now + kHandshakeTimeout,
                      .kind = TimerKind::kHandshake,
                      .subject = ToNumber(id)});
   return true;
+}
+
+void Broker::OnRefused(const Peer& peer, CloseReason reason, std::string text,
+                       MonotonicTime now) {
+  state_.now = now;
+  ++state_.counters.refused;
+  status_.Record("", peer, MakeEnd(reason, text));
 }
 
 Connection* Broker::Find(ConnectionId id) const {
@@ -157,6 +167,12 @@ absl::Status Broker::OnFrameOfSession(Session* session, const Frame& frame) {
       wire::ListClients list;
       if (!wire::Parse(frame.text(), &list)) break;
       requests_.OnListClients(session, list, frame.header.sequence);
+      return absl::OkStatus();
+    }
+    case FrameKind::kGetStatus: {
+      wire::GetStatus get;
+      if (!wire::Parse(frame.text(), &get)) break;
+      status_.OnGetStatus(session, get, frame.header.sequence);
       return absl::OkStatus();
     }
     default:
@@ -285,6 +301,7 @@ void Broker::OnLost(ConnectionId id, bool process_alive, MonotonicTime now) {
   Connection* connection = Find(id);
   if (connection == nullptr) return;
   if (!connection->greeted) --state_.handshakes;
+  if (!connection->closing) status_.OnLost(*connection);
   sessions_.Detach(connection, /*session_ends=*/!process_alive);
   if (connection->dirty) std::erase(state_.dirty, connection);
   state_.connections.erase(id);

@@ -31,12 +31,14 @@
 #include "broker/core/sessions.h"
 #include "broker/core/stalls.h"
 #include "broker/core/state.h"
+#include "broker/core/status.h"
 
 namespace ipc::broker {
 
 struct BrokerOptions {
   Token instance;       // random
   std::string version;  // for people
+  int32_t pid = 0;      // for people
   uint64_t message_bytes_max = kMessageBytesMaxDefault;
   // A broker died here before: its clients are on their way back.
   bool restarted = false;
@@ -54,6 +56,9 @@ class Broker {
 
   // A client connected. False: too many; close it.
   bool OnConnect(ConnectionId id, const Peer& peer, MonotonicTime now);
+  // A client was turned away before it had a connection.
+  void OnRefused(const Peer& peer, wire::CloseReason reason, std::string text,
+                 MonotonicTime now);
   // The size of what the connection has kept of an incomplete frame. The bytes
   // of the next OnBytes start with room for it.
   size_t TailSize(ConnectionId id) const;
@@ -106,6 +111,7 @@ class Broker {
   Links links_;
   Stalls stalls_;
   Routing routing_;
+  Status status_;
   Sessions sessions_;
   Requests requests_;
 };

@@ -196,6 +196,7 @@ void Links::SendResend(Link* link) {
   if (link->resend_under_way) return;
   link->state = Link::State::kCatchingUp;
   link->resend_under_way = true;
+  ++state_.counters.resends;
   wire::Resend resend{.reader = ReaderOf(*link), .channels = {}};
   for (const auto& [topic, reading] : link->readings) {
     Announce(*reading);

@@ -77,6 +77,8 @@ void Routing::Finish() {
   channel->messages += run.messages;
   channel->bytes += bytes - size_t{run.frames} * kFrameHeaderBytes;
   channel->publisher->messages_in += run.messages;
+  state_.counters.messages_in += run.messages;
+  state_.counters.bytes_in += bytes;
   channel->publisher->routed_bytes += bytes;
 
   channel->refused_from = 0;
@@ -103,6 +105,8 @@ void Routing::Deliver(Subscription* subscription,
   connection->outbox.AddRun(&subscription->lane, bytes, messages);
   if (subscription->reliable) stalls_.OnDelivered(subscription);
   subscription->session->messages_out += messages;
+  state_.counters.messages_out += messages;
+  state_.counters.bytes_out += bytes.size();
   state_.MarkDirty(connection);
 }
 

@@ -43,6 +43,7 @@ void Sessions::OnHello(Connection* connection, const wire::Hello& hello) {
   session->window_bytes = std::clamp<uint64_t>(
       hello.window_bytes, kWindowBytesMin, kWindowBytesMax);
   session->connection = connection;
+  ++state_.connected_sessions;
   session->reopening = true;
   connection->session = session;
   connection->greeted = true;
@@ -96,6 +97,8 @@ void Sessions::Close(Connection* connection, CloseReason reason,
   if (connection->closing) return;
   state_.SendControl(connection, wire::Goodbye{reason, text});
   connection->closing = true;
+  connection->end = MakeEnd(reason, text);
+  status_.OnClosed(*connection);
   Ended ended;
   ended.id = connection->id;
   ended.reason = reason;
@@ -125,6 +128,7 @@ void Sessions::Detach(Connection* connection, bool session_ends) {
   }
   links_.OnPublisherAway(session);
   session->connection = nullptr;
+  --state_.connected_sessions;
   if (session_ends) {
     End(session);
   } else {

@@ -13,13 +13,14 @@
 #include "broker/core/links.h"
 #include "broker/core/routing.h"
 #include "broker/core/state.h"
+#include "broker/core/status.h"
 
 namespace ipc::broker {
 
 class Sessions {
  public:
-  Sessions(State* state, Links* links, Routing* routing)
-      : state_(*state), links_(*links), routing_(*routing) {}
+  Sessions(State* state, Links* links, Routing* routing, Status* status)
+      : state_(*state), links_(*links), routing_(*routing), status_(*status) {}
 
   void OnHello(Connection* connection, const wire::Hello& hello);
   // The client has reopened what it had; what it left out is given up.
@@ -51,6 +52,7 @@ class Sessions {
   State& state_;
   Links& links_;
   Routing& routing_;
+  Status& status_;
 };
 
 }  // namespace ipc::broker

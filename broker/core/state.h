@@ -21,6 +21,7 @@
 #ifndef IPC_BROKER_CORE_STATE_H_
 #define IPC_BROKER_CORE_STATE_H_
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -56,6 +57,12 @@ struct Peer {
   uint32_t gid = 0;
 };
 
+// Why a connection ended.
+struct End {
+  wire::CloseReason reason = wire::CloseReason::kLost;
+  std::string text;  // at most kEndTextBytesMax, UTF-8
+};
+
 // One socket.
 struct Connection {
   explicit Connection(ConnectionId connection_id, const Peer& kernel_peer)
@@ -70,6 +77,7 @@ struct Connection {
   bool dirty = false;                // listed in State::dirty
   bool greeted = false;              // HELLO came
   bool closing = false;  // GOODBYE is queued; nothing is read any more
+  End end;               // as far as it is known
 };
 
 // One publisher's use of one topic.
@@ -220,11 +228,20 @@ struct Ended {
   std::string text;
 };
 
-// Since the broker's start.
+// What has happened since the broker started.
 struct Counters {
+  uint64_t accepted = 0;  // connections
+  uint64_t refused = 0;   // connections, before they were one
+  // Connections by reason, those refused included.
+  std::array<uint64_t, wire::kCloseReasonCount> ended{};
+  uint64_t messages_in = 0;
+  uint64_t bytes_in = 0;  // headers included, here and below
+  uint64_t messages_out = 0;
+  uint64_t bytes_out = 0;
+  uint64_t resends = 0;    // asked for
+  uint64_t set_aside = 0;  // reliable subscriptions that had stalled
   // Messages that subscriptions were told to be missing, once for each of them.
   MissingByReason missing{};
-  uint64_t set_aside = 0;  // reliable subscriptions that had stalled
 };
 
 // A reliable subscription that consumes nothing, for the shell's log.
@@ -239,11 +256,20 @@ struct Slow {
   bool set_aside = false;
 };
 
+// One of the last connections that ended.
+struct RecentEnd {
+  std::string name;  // empty: before HELLO
+  Peer peer;
+  End end;
+  MonotonicTime when;
+};
+
 struct State {
   State() : schemas(kSchemaBytesMax) {}
 
   Token instance;
   std::string version;
+  int32_t pid = 0;
   uint64_t message_bytes_max = kMessageBytesMaxDefault;
   uint64_t reliable_queue_bytes_max = kReliableQueueBytesMax;
   absl::Duration stall_timeout = kStallTimeoutDefault;
@@ -258,6 +284,7 @@ struct State {
   absl::btree_map<SessionNumber, std::unique_ptr<Session>> sessions;
   absl::flat_hash_map<SessionKey, Session*> sessions_by_key;
   uint32_t last_session = 0;
+  size_t connected_sessions = 0;
   absl::btree_map<std::string, std::unique_ptr<Topic>> topics;
   uint32_t last_topic = 0;
   uint64_t last_created = 0;
@@ -267,6 +294,8 @@ struct State {
   Counters counters;
   std::vector<SessionNumber> acknowledge;  // sessions with something to tell
   std::vector<Subscription*> behind;       // with links to be caught up
+
+  std::deque<RecentEnd> recent_ends;  // the oldest first
 
   // -- For the shell
   std::vector<Connection*> dirty;

@@ -83,6 +83,12 @@ inline constexpr absl::Duration kShutdownTimeout = absl::Milliseconds(500);
 
 inline constexpr size_t kConnectionsMax = 20'000;
 inline constexpr size_t kHandshakesMax = 1'000;  // connections before HELLO
+// What is kept of connections that have ended, for operators; and of the text,
+// which the client may have written. All of it fits into one answer.
+inline constexpr size_t kRecentEndsMax = 64;
+inline constexpr size_t kEndTextBytesMax = 256;
+static_assert(kRecentEndsMax * (kClientNameBytesMax + kEndTextBytesMax + 64) <
+              kControlFrameBytesMax);
 
 // -- The broker: what one client may ask of it --
 

@@ -116,7 +116,8 @@ absl::Status Session::OnControl(const Frame& frame) {
     case FrameKind::kPong:
     case FrameKind::kSchema:
     case FrameKind::kTopics:
-    case FrameKind::kClients: {
+    case FrameKind::kClients:
+    case FrameKind::kStatus: {
       SessionEvent event;
       event.kind = SessionEvent::Kind::kReply;
       event.request = header.sequence;

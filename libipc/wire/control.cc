@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one place where control messages meet protobuf.
+// Where control messages meet protobuf; those for operators do in
+// control_status.cc.
 
 #include "libipc/wire/control.h"
 
-#include <limits>
-#include <optional>
-
 #include "ipc/v1/control.pb.h"
+#include "libipc/wire/control_proto.h"
 #include "libipc/wire/sha256.h"
 
 namespace ipc::wire {
@@ -15,32 +14,8 @@ namespace {
 
 namespace pb = ::ipc::v1;
 
-template <typename Proto>
-std::optional<Proto> ParseProto(std::string_view payload) {
-  Proto proto;
-  if (payload.size() > static_cast<size_t>(std::numeric_limits<int>::max()) ||
-      !proto.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
-    return std::nullopt;
-  }
-  return proto;
-}
-
 bool IsHashOrEmpty(std::string_view hash) {
   return hash.empty() || hash.size() == kSha256Bytes;
-}
-
-template <typename Proto>
-void SetKey(const SessionKey& key, Proto* proto) {
-  proto->set_token(ToBytes(key.token));
-  proto->set_pid(key.pid);
-  proto->set_uid(key.uid);
-}
-
-template <typename Proto>
-bool GetKey(const Proto& proto, SessionKey* key) {
-  key->pid = proto.pid();
-  key->uid = proto.uid();
-  return TokenFromBytes(proto.token(), &key->token);
 }
 
 void SetReader(const Reader& reader, pb::Reader* proto) {
@@ -168,10 +143,7 @@ std::string Encode(const Goodbye& message) {
 bool Parse(std::string_view payload, Goodbye* message) {
   auto proto = ParseProto<pb::Goodbye>(payload);
   if (!proto) return false;
-  // A reason from a newer peer is no fault of ours or theirs.
-  message->reason = pb::CloseReason_IsValid(proto->reason())
-                        ? static_cast<CloseReason>(proto->reason())
-                        : CloseReason::kUnspecified;
+  message->reason = ReasonOf(proto->reason());
   message->text = proto->text();
   return true;
 }

@@ -7,6 +7,7 @@
 #ifndef IPC_LIBIPC_WIRE_CONTROL_H_
 #define IPC_LIBIPC_WIRE_CONTROL_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -37,6 +38,7 @@ enum class CloseReason : uint8_t {
   kLost = 11,
   kInternal = 12,
 };
+inline constexpr size_t kCloseReasonCount = 13;
 // "done", "shutdown", ...
 std::string_view CloseReasonName(CloseReason reason);
 
@@ -214,6 +216,43 @@ struct Clients {
   bool more = false;
 };
 
+struct GetStatus {
+  static constexpr FrameKind kKind = FrameKind::kGetStatus;
+  bool recent_ends = false;
+};
+
+struct Status {
+  static constexpr FrameKind kKind = FrameKind::kStatus;
+  struct Count {
+    CloseReason reason{};
+    uint64_t connections = 0;
+  };
+  struct End {
+    std::string name;
+    int32_t pid = 0;
+    uint32_t uid = 0;
+    CloseReason reason{};
+    std::string text;
+    uint64_t age_ns = 0;
+  };
+  std::string broker_version;
+  Token instance;
+  int32_t pid = 0;
+  uint64_t uptime_ns = 0;
+  uint32_t connections = 0;
+  uint32_t awaited = 0;
+  uint64_t accepted = 0;
+  uint64_t refused = 0;
+  std::vector<Count> ended;
+  uint64_t messages_in = 0;
+  uint64_t bytes_in = 0;
+  uint64_t messages_out = 0;
+  uint64_t bytes_out = 0;
+  uint64_t resends = 0;
+  uint64_t set_aside = 0;
+  std::vector<End> recent;
+};
+
 // The payload of a frame. Never fails: what we encode, we made.
 std::string Encode(const Hello& message);
 std::string Encode(const Welcome& message);
@@ -231,6 +270,8 @@ std::string Encode(const ListTopics& message);
 std::string Encode(const Topics& message);
 std::string Encode(const ListClients& message);
 std::string Encode(const Clients& message);
+std::string Encode(const GetStatus& message);
+std::string Encode(const Status& message);
 
 // False if the payload is not such a message or a field is out of its range
 // (a token without 16 bytes, a hash without 32 or 0, an unknown enum value, a
@@ -253,6 +294,8 @@ bool Parse(std::string_view payload, ListTopics* message);
 bool Parse(std::string_view payload, Topics* message);
 bool Parse(std::string_view payload, ListClients* message);
 bool Parse(std::string_view payload, Clients* message);
+bool Parse(std::string_view payload, GetStatus* message);
+bool Parse(std::string_view payload, Status* message);
 
 // Appends a control frame; `request` goes into the header's sequence.
 template <typename Message>

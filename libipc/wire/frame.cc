@@ -78,6 +78,10 @@ std::string_view NameOf(FrameKind kind) {
       return "CLIENTS";
     case FrameKind::kRefused:
       return "REFUSED";
+    case FrameKind::kGetStatus:
+      return "GET_STATUS";
+    case FrameKind::kStatus:
+      return "STATUS";
   }
   return "";
 }

@@ -70,6 +70,8 @@ enum class FrameKind : uint8_t {
   kListClients = 46,
   kClients = 47,
   kRefused = 48,  // broker: Result for publication (`target`, `sequence`)
+  kGetStatus = 49,
+  kStatus = 50,
 };
 
 // The publication is sent again for reader `session` alone.

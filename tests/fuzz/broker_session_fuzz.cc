@@ -323,7 +323,7 @@ class Script {
   }
 
   FrameHeader Header() {
-    return {.kind = static_cast<FrameKind>(input_.Byte() % 50),
+    return {.kind = static_cast<FrameKind>(input_.Byte() % 64),
             .flags = static_cast<uint8_t>(input_.Byte() % 2),
             .target = input_.Number(),
             .session = input_.Number(),

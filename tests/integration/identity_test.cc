@@ -95,7 +95,13 @@ TEST_F(IdentityTest, TheBrokerItselfRefusesAnotherUser) {
   OpenTheDoors();
   EXPECT_EQ(ConnectAs(kStranger), absl::StatusCode::kPermissionDenied);
   EXPECT_THAT(broker_.log(), HasSubstr("uid 65534"));
-  EXPECT_OK(Connect("own")->Ping(kPatience));
+  auto own = Connect("own");
+  ASSERT_OK_AND_ASSIGN(const BrokerStatus status, own->Status(kPatience));
+  EXPECT_GE(status.refused, 1u);  // it tries again
+  ASSERT_FALSE(status.recent.empty());
+  const EndedConnection& refused = status.recent.back();
+  EXPECT_EQ(refused.reason, CloseReason::kNotAllowed);
+  EXPECT_EQ(refused.uid, kStranger);
 }
 
 TEST_F(IdentityTest, AUsersBrokerServesThatUserAndRootAlone) {

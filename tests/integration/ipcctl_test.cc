@@ -30,6 +30,7 @@ const std::vector<std::vector<std::string>>& AllCommands() {
       {"sub", "a/*"},
       {"topics"},
       {"clients"},
+      {"status"},
       {"ping"}};
   return kCommands;
 }

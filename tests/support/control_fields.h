@@ -26,8 +26,8 @@ using ControlMessages =
     std::tuple<wire::Hello, wire::Welcome, wire::Goodbye, wire::Result,
                wire::Open, wire::Opened, wire::Subscribe, wire::Announce,
                wire::Join, wire::Resend, wire::Schema, wire::GetSchema,
-               wire::ListTopics, wire::Topics, wire::ListClients,
-               wire::Clients>;
+               wire::ListTopics, wire::Topics, wire::ListClients, wire::Clients,
+               wire::GetStatus, wire::Status>;
 
 // Calls `visit(std::type_identity<Message>())` for the message that frames of
 // this kind carry; false for a kind without one.
@@ -166,6 +166,30 @@ inline auto Fields(const wire::Clients::Client& m) {
 inline auto Fields(const wire::Clients& m) {
   const auto& [clients, more] = m;
   return std::tie(clients, more);
+}
+
+inline auto Fields(const wire::GetStatus& m) {
+  const auto& [recent_ends] = m;
+  return std::tie(recent_ends);
+}
+
+inline auto Fields(const wire::Status::Count& m) {
+  const auto& [reason, connections] = m;
+  return std::tie(reason, connections);
+}
+
+inline auto Fields(const wire::Status::End& m) {
+  const auto& [name, pid, uid, reason, text, age] = m;
+  return std::tie(name, pid, uid, reason, text, age);
+}
+
+inline auto Fields(const wire::Status& m) {
+  const auto& [version, instance, pid, uptime, connections, awaited, accepted,
+               refused, ended, messages_in, bytes_in, messages_out, bytes_out,
+               resends, set_aside, recent] = m;
+  return std::tie(version, instance, pid, uptime, connections, awaited,
+                  accepted, refused, ended, messages_in, bytes_in, messages_out,
+                  bytes_out, resends, set_aside, recent);
 }
 
 template <typename T>

@@ -279,7 +279,8 @@ std::map<FrameKind, std::vector<std::string>> Answers() {
           {FrameKind::kSchema, {"RESULT"}},
           {FrameKind::kGetSchema, {"RESULT"}},
           {FrameKind::kListTopics, {"TOPICS"}},
-          {FrameKind::kListClients, {"CLIENTS"}}};
+          {FrameKind::kListClients, {"CLIENTS"}},
+          {FrameKind::kGetStatus, {"STATUS"}}};
 }
 
 TEST_F(BrokerHandshakeTest, NothingButHelloMayComeFirst) {
@@ -357,7 +358,7 @@ TEST_F(BrokerStateTest, APayloadThatDoesNotParseEndsTheConnection) {
   for (FrameKind kind :
        {FrameKind::kOpen, FrameKind::kSubscribe, FrameKind::kSchema,
         FrameKind::kGetSchema, FrameKind::kListTopics, FrameKind::kListClients,
-        FrameKind::kGoodbye}) {
+        FrameKind::kGetStatus, FrameKind::kGoodbye}) {
     SCOPED_TRACE(wire::KindName(kind));
     FrameClient client(&shell_, 2);
     client.Greet();

@@ -61,6 +61,8 @@ struct ProtoType {
   static pb::Topics Of(const Topics&);
   static pb::ListClients Of(const ListClients&);
   static pb::Clients Of(const Clients&);
+  static pb::GetStatus Of(const GetStatus&);
+  static pb::Status Of(const Status&);
 };
 
 template <typename Message>
@@ -303,6 +305,7 @@ TEST(ControlTest, TokensHaveSixteenBytesWhereverTheyStand) {
     EXPECT_FALSE(Accepts<Hello>([&](auto& p) { p.set_token(bytes); }));
     EXPECT_FALSE(Accepts<Welcome>([&](auto& p) { p.set_instance(bytes); }));
     EXPECT_FALSE(Accepts<Announce>([&](auto& p) { p.set_token(bytes); }));
+    EXPECT_FALSE(Accepts<Status>([&](auto& p) { p.set_instance(bytes); }));
     EXPECT_FALSE(Accepts<Open>(
         [&](auto& p) { p.mutable_readers(1)->set_token(bytes); }));
     EXPECT_FALSE(Accepts<Opened>(

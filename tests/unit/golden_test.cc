@@ -147,6 +147,8 @@ void AddControls(std::vector<Golden>* all) {
   AddControl<Topics>(kRequest, all);
   AddControl<ListClients>(kRequest, all);
   AddControl<Clients>(kRequest, all);
+  AddControl<GetStatus>(kRequest, all);
+  AddControl<Status>(kRequest, all);
   all->push_back({"refused",
                   {.kind = FrameKind::kRefused, .target = 3, .sequence = 300},
                   Encode(test::Sample<Result>())});

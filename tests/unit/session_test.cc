@@ -213,8 +213,9 @@ TEST_F(SessionTest, APayloadThatDoesNotParseIsAFault) {
 
 TEST_F(SessionTest, AnswersToCallsComeWithTheirNumberAndPayload) {
   GetReady();
-  for (FrameKind kind : {FrameKind::kPong, FrameKind::kSchema,
-                         FrameKind::kTopics, FrameKind::kClients}) {
+  for (FrameKind kind :
+       {FrameKind::kPong, FrameKind::kSchema, FrameKind::kTopics,
+        FrameKind::kClients, FrameKind::kStatus}) {
     const std::string payload = kind == FrameKind::kPong ? "" : "payload";
     ASSERT_EQ(Frame({.kind = kind, .sequence = kCallRequestBit | 5}, payload),
               absl::OkStatus());

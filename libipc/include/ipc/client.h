@@ -27,6 +27,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "google/protobuf/message.h"
+#include "ipc/broker_status.h"
 #include "ipc/export.h"
 #include "ipc/message.h"
 #include "ipc/options.h"
@@ -177,6 +178,8 @@ class IPC_EXPORT Client {
   absl::StatusOr<std::vector<TopicInfo>> ListTopics(absl::Duration timeout);
   // In the order in which they came.
   absl::StatusOr<std::vector<ClientInfo>> ListClients(absl::Duration timeout);
+  // What it has counted, and why connections ended.
+  absl::StatusOr<BrokerStatus> Status(absl::Duration timeout);
   // The serialized google.protobuf.FileDescriptorSet with this SHA-256 (32
   // bytes; Source::schema_hash). Errors: also kNotFound.
   absl::StatusOr<std::string> FetchSchema(std::string_view hash,
