@@ -158,6 +158,8 @@ void Links::StartFresh(Link* link) {
   } else if (!subscription.reliable || (!lacks && told && !link->unheard)) {
     GoLive(link);
   } else {
+    // What its publisher may send to it before it hears of more is its, too.
+    link->catch_up |= lacks || told;
     Start(link);
   }
 }

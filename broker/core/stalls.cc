@@ -33,9 +33,14 @@ void Stalls::OnTimer(Session* session, SubscriptionId id) {
   if (found == session->subscriptions.end()) return;
   Subscription* subscription = found->second.get();
   Stall& stall = subscription->stall;
-  if (session->connection == nullptr || stall.aside ||
-      Unconsumed(*subscription) == 0) {
+  if (session->connection == nullptr || Unconsumed(*subscription) == 0) {
     stall.watched = false;
+    // What it had not consumed has gone with its publisher.
+    if (stall.aside) links_.Readmit(subscription);
+    return;
+  }
+  if (stall.aside) {
+    Check(subscription);
     return;
   }
   if (stall.consumed) {
@@ -49,8 +54,8 @@ void Stalls::OnTimer(Session* session, SubscriptionId id) {
   const absl::Duration idle = state_.now - stall.idle_since;
   if (idle >= stall.timeout) {
     Tell(*subscription);
-    stall.watched = false;
     links_.SetAside(subscription);
+    Check(subscription);
     return;
   }
   if (idle >= stall.timeout / 2 && !stall.told) {

@@ -8,7 +8,7 @@
 //        ^                │  ^ consumed something                  │ all of it
 //        └── all consumed ┘  └──────────────────────────────────── │
 //                            ^                                     v
-//                            └──── consumed something ───────── set aside
+//                            └── consumed something, or all ─── set aside
 //
 // What is set aside holds nobody: Links drops what waits for it, with a notice
 // in its stream, until it shows that it goes on.

@@ -262,7 +262,8 @@ inline StartFresh(l) {
      :: subscriber[S(l)] != HERE -> WHEN(claimed[l], catch_up[l] = true)
      :: subscriber[S(l)] == HERE && wanted[l] >= next[P(l)] && told[l] &&
         !unheard[l] -> GoLive(l)
-     :: else -> Start(l)
+     :: else ->
+        WHEN(told[l] || wanted[l] < next[P(l)], catch_up[l] = true); Start(l)
      fi
   :: else
   fi

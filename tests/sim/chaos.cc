@@ -27,7 +27,7 @@ const std::vector<std::string>& Patterns() {
 
 // What kind of run it is.
 struct Plan {
-  explicit Plan(Random* random);
+  Plan(Random* random, bool stalls);
 
   size_t clients = 3;
   int steps = 2000;
@@ -59,7 +59,7 @@ struct Plan {
   uint64_t pause_ms = 60;
 };
 
-Plan::Plan(Random* random) {
+Plan::Plan(Random* random, bool stalls) {
   auto sometimes = [random](double chance, double low, double high) {
     if (!random->Chance(chance)) return 0.0;
     return low + (high - low) * static_cast<double>(random->Below(1000)) / 1000;
@@ -97,29 +97,30 @@ Plan::Plan(Random* random) {
     reconnect_ms = 50;
     stall_ms = 30;
   }
-  if (random->Chance(0.1)) {
+  if (!stalls && random->Chance(0.1)) {
     late = true;
     reconnect_ms = 9000;
     pause_ms = stall_ms = 3000;
     pause *= 5;
-  } else if (random->Chance(0.1)) {
+  } else if (!stalls && random->Chance(0.1)) {
     // Publishers that do not answer JOIN in time, but no other faults.
     kill_broker = cut = 0;
     pause_ms = stall_ms = 3000;
     stall += 0.005;
-  } else if (random->Chance(0.2)) {
+  } else if (stalls || random->Chance(0.2)) {
     stall_timeout = absl::Milliseconds(random->Between(100, 400));
     pull = 0.7;
     pause += 0.004;
     consume = sometimes(0.5, 0.001, 0.05);
   }
+  if (stalls) kill_broker = kill_client = cut = 0;
 }
 
 class Chaos {
  public:
   explicit Chaos(const ChaosOptions& options)
       : dice_(options.seed * 2 + 1),
-        plan_(&dice_),
+        plan_(&dice_, options.stalls),
         world_({.seed = options.seed,
                 .pipe_bytes = plan_.pipe_bytes,
                 .reliable_queue_bytes_max = plan_.reliable_queue_bytes_max,

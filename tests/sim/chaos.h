@@ -37,6 +37,8 @@ struct ChaosOptions {
   bool keep_trace = false;
   bool print_trace = false;
   World::Fault fault;  // planted
+  // A run in which readers stall and nothing else goes wrong.
+  bool stalls = false;
 };
 
 ChaosResult RunChaos(const ChaosOptions& options);

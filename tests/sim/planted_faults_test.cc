@@ -37,15 +37,17 @@ using FrameFault = std::function<int(Direction direction, FrameHeader* header,
 
 template <typename Matcher>
 void ExpectCaught(const std::function<FrameFault()>& make_fault,
-                  const Matcher& like) {
+                  const Matcher& like, bool stalls = false) {
   for (uint64_t seed = 1; seed <= kSeedsMax; ++seed) {
     FrameFault fault = make_fault();
     ChaosResult result =
         RunChaos({.seed = seed,
-                  .fault = [&fault](int, Direction direction,
-                                    FrameHeader* header, std::string* frame) {
-                    return fault(direction, header, frame);
-                  }});
+                  .fault =
+                      [&fault](int, Direction direction, FrameHeader* header,
+                               std::string* frame) {
+                        return fault(direction, header, frame);
+                      },
+                  .stalls = stalls});
     if (result.failure.empty()) continue;
     const bool stuck = result.failure == "no progress";
     if (stuck && !testing::Value(result.failure, like)) continue;
@@ -86,14 +88,15 @@ TEST(PlantedFaultsTest, ALostGapIsCaught) {
 }
 
 TEST(PlantedFaultsTest, AReaderSetAsideWithoutANoticeIsCaught) {
-  ExpectCaught(Every(1, Direction::kDown, FrameKind::kGap,
-                     [](FrameHeader* header, std::string*) {
-                       return header->fragment == static_cast<uint16_t>(
-                                                      wire::GapReason::kStalled)
-                                  ? 0
-                                  : 1;
-                     }),
-               AnyOf(StartsWith("gap: "), StartsWith("loss: ")));
+  ExpectCaught(
+      Every(1, Direction::kDown, FrameKind::kGap,
+            [](FrameHeader* header, std::string*) {
+              return header->fragment ==
+                             static_cast<uint16_t>(wire::GapReason::kStalled)
+                         ? 0
+                         : 1;
+            }),
+      AnyOf(StartsWith("gap: "), StartsWith("loss: ")), /*stalls=*/true);
 }
 
 TEST(PlantedFaultsTest, AGapThatNamesOneTooFewIsCaught) {

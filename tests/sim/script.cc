@@ -85,6 +85,12 @@ bool World::Done() {
       if (!living.Confirmed(id)) return false;
     }
   }
+  // Whoever was set aside goes on.
+  for (const auto& [number, session] : broker_->state().sessions) {
+    for (const auto& [id, subscription] : session->subscriptions) {
+      if (subscription->stall.aside) return false;
+    }
+  }
   return true;
 }
 

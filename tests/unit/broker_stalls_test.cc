@@ -223,6 +223,22 @@ TEST_F(BrokerStallsTest, SoIsAnAcknowledgementOfAClosedChannel) {
   EXPECT_THAT(SequencesOf(reader_.Take(), FrameKind::kDeliver), ElementsAre(2));
 }
 
+TEST_F(BrokerStallsTest, NorDoesItWaitForOneWhenNothingIsLeftToAcknowledge) {
+  other_.Open(1, "u");
+  reader_.Subscribe(6, "*");
+  for (FrameClient* publisher : {&publisher_, &other_}) {
+    publisher->Joined(publisher->Only<wire::Join>().reader.reader);
+  }
+  Publish(1, 1);
+  shell_.Advance(2 * kTimeout);
+  EXPECT_EQ(SetAside(), 2u);
+  publisher_.Goodbye();
+  reader_.Take();
+  shell_.Advance(kTimeout / kStallChecks);
+  other_.Publish(1, 1);
+  EXPECT_THAT(SequencesOf(reader_.Take(), FrameKind::kDeliver), ElementsAre(1));
+}
+
 TEST_F(BrokerStallsTest, AMessageUnderWayIsMissingAsAWhole) {
   publisher_.Send(test::FragmentOf(1, 1, 0, 2));
   shell_.Advance(2 * kTimeout);
