@@ -15,6 +15,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "broker/log.h"
 #include "broker/server.h"
 #include "google/protobuf/stubs/logging.h"
@@ -31,8 +32,19 @@ struct Arguments {
   std::string socket_path;
   std::string log_level = "info";
   uint64_t message_bytes_max = kMessageBytesMaxDefault;
-  double stall_timeout_s = absl::ToDoubleSeconds(kStallTimeoutDefault);
+  std::string stall_timeout = absl::FormatDuration(kStallTimeoutDefault);
+  std::string drain_timeout = absl::FormatDuration(kDrainTimeoutDefault);
 };
+
+// What is wrong with a time on the command line; empty if nothing is.
+std::string CheckTime(const std::string& text, absl::Duration min,
+                      absl::Duration max) {
+  absl::Duration time;
+  if (absl::ParseDuration(text, &time) && time >= min && time <= max) return "";
+  return absl::StrCat("'", text, "' is no time like 500ms or 2s, from ",
+                      absl::FormatDuration(min), " to ",
+                      absl::FormatDuration(max));
+}
 
 void Declare(CLI::App* app, Arguments* arguments) {
   app->add_option("--socket", arguments->socket_path,
@@ -49,12 +61,20 @@ void Declare(CLI::App* app, Arguments* arguments) {
                   "Largest payload of one message, in bytes")
       ->check(CLI::Range(uint64_t{1024}, kMessageBytesMaxLimit))
       ->capture_default_str();
-  app->add_option("--stall-timeout", arguments->stall_timeout_s,
-                  "Seconds for which a reliable subscription may consume "
-                  "nothing while messages wait, before its publishers go on "
-                  "without it")
-      ->check(CLI::Range(absl::ToDoubleSeconds(kStallTimeoutMin),
-                         absl::ToDoubleSeconds(kStallTimeoutMax)))
+  app->add_option("--stall-timeout", arguments->stall_timeout,
+                  "How long a reliable subscription may consume nothing while "
+                  "messages wait, before its publishers go on without it; "
+                  "100ms to 1h")
+      ->check([](const std::string& text) {
+        return CheckTime(text, kStallTimeoutMin, kStallTimeoutMax);
+      })
+      ->capture_default_str();
+  app->add_option("--drain-timeout", arguments->drain_timeout,
+                  "At the end, how long to wait until what was sent is "
+                  "consumed; 0 to 60s")
+      ->check([](const std::string& text) {
+        return CheckTime(text, absl::ZeroDuration(), kDrainTimeoutMax);
+      })
       ->capture_default_str();
   app->set_version_flag("--version", std::string("ipc-broker ") + IPC_VERSION);
   app->allow_config_extras(false);
@@ -88,11 +108,11 @@ int Run(const Arguments& arguments) {
   RaiseDescriptorLimit();
   std::string path = arguments.socket_path.empty() ? DefaultSocketPathOf()
                                                    : arguments.socket_path;
-  absl::StatusOr<std::unique_ptr<Server>> server =
-      Server::Make({.socket_path = path,
-                    .message_bytes_max = arguments.message_bytes_max,
-                    .stall_timeout = absl::Seconds(arguments.stall_timeout_s)},
-                   &log);
+  ServerOptions options{.socket_path = path,
+                        .message_bytes_max = arguments.message_bytes_max};
+  absl::ParseDuration(arguments.stall_timeout, &options.stall_timeout);
+  absl::ParseDuration(arguments.drain_timeout, &options.drain_timeout);
+  absl::StatusOr<std::unique_ptr<Server>> server = Server::Make(options, &log);
   if (!server.ok() || !stop.valid()) {
     std::fprintf(stderr, "ipc-broker: %s\n",
                  server.ok() ? "cannot make a signalfd"

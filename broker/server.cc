@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -57,16 +58,19 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Make(
                        .message_bytes_max = options.message_bytes_max,
                        .restarted = restarted,
                        .stall_timeout = options.stall_timeout};
-  return std::unique_ptr<Server>(
-      new Server(std::move(poller), std::move(listener), broker, log));
+  return std::unique_ptr<Server>(new Server(std::move(poller),
+                                            std::move(listener), broker, log,
+                                            options.drain_timeout));
 }
 
 Server::Server(net::Poller poller, net::Listener listener,
-               const BrokerOptions& options, Log* log)
+               const BrokerOptions& options, Log* log,
+               absl::Duration drain_timeout)
     : poller_(std::move(poller)),
       listener_(std::move(listener)),
       broker_(options, net::Now()),
       log_(*log),
+      drain_timeout_(drain_timeout),
       buffer_(kControlFrameBytesMax + kReadBytes),
       last_id_(kFirstId) {}
 
@@ -75,7 +79,7 @@ void Server::Run(int stop_fd) {
   for (;;) {
     for (const net::PollEvent& event : poller_.Wait(NextDeadline())) {
       if (event.key == kStopKey) {
-        Stop();
+        Stop(stop_fd);
         return;
       }
       OnEvent(event);
@@ -314,11 +318,47 @@ void Server::CloseEnded(const Ended& ended) {
   broker_.OnLost(ended.id, /*process_alive=*/true, net::Now());
 }
 
-// Every connection gets its GOODBYE if it reads, for half a second.
-void Server::Stop() {
-  MonotonicTime deadline = net::Now() + kShutdownTimeout;
+bool Server::TakeSignal(int stop_fd) {
+  signalfd_siginfo signal;
+  return read(stop_fd, &signal, sizeof(signal)) == sizeof(signal);
+}
+
+void Server::Stop(int stop_fd) {
+  TakeSignal(stop_fd);
+  accept_again_ = MonotonicTime::Never();
   poller_.Remove(listener_.fd());
   { net::Listener closed = std::move(listener_); }
+  Drain(stop_fd);
+  SayGoodbye();
+  log_.Info("stopped");
+}
+
+void Server::Drain(int stop_fd) {
+  MonotonicTime deadline = net::Now() + drain_timeout_;
+  broker_.Drain(net::Now());
+  while (!broker_.IsDrained()) {
+    if (net::Now() >= deadline) {
+      log_.Warning(
+          "not everything was consumed in time; the publishers keep "
+          "what was not");
+      return;
+    }
+    for (const net::PollEvent& event :
+         poller_.Wait(std::min(deadline, NextDeadline()))) {
+      if (event.key != kStopKey) {
+        OnEvent(event);
+      } else if (TakeSignal(stop_fd)) {
+        log_.Info("told to end at once");
+        return;
+      }
+    }
+    OnTime();
+  }
+}
+
+// Every connection gets its GOODBYE, if it reads.
+void Server::SayGoodbye() {
+  MonotonicTime deadline = net::Now() + kShutdownTimeout;
   broker_.Shutdown(net::Now());
   for (Connection* connection : broker_.TakeDirty()) SendTo(connection);
   while (net::Now() < deadline) {
@@ -331,7 +371,6 @@ void Server::Stop() {
     }
   }
   for (const Ended& ended : broker_.TakeEnded()) CloseEnded(ended);
-  log_.Info("stopped");
 }
 
 }  // namespace ipc::broker

@@ -35,6 +35,8 @@ struct ServerOptions {
   std::string socket_path;
   uint64_t message_bytes_max = kMessageBytesMaxDefault;
   absl::Duration stall_timeout = kStallTimeoutDefault;
+  // At the end: for what was routed to be consumed and acknowledged.
+  absl::Duration drain_timeout = kDrainTimeoutDefault;
 };
 
 class Server {
@@ -43,8 +45,8 @@ class Server {
   static absl::StatusOr<std::unique_ptr<Server>> Make(
       const ServerOptions& options, Log* log);
 
-  // Serves until `stop_fd`, a signalfd, becomes readable; then says goodbye
-  // and returns.
+  // Serves until `stop_fd`, a signalfd, becomes readable; then drains, says
+  // goodbye and returns. A second signal ends the draining.
   void Run(int stop_fd);
 
  private:
@@ -61,7 +63,7 @@ class Server {
   };
 
   Server(net::Poller poller, net::Listener listener,
-         const BrokerOptions& options, Log* log);
+         const BrokerOptions& options, Log* log, absl::Duration drain_timeout);
 
   MonotonicTime NextDeadline() const;
   void OnEvent(const net::PollEvent& event);
@@ -82,12 +84,18 @@ class Server {
   void SendTo(Connection* connection);
   void CloseEnded(const Ended& ended);
   void WarnOfSlow();
-  void Stop();
+  // Takes the signal. False if none has come.
+  static bool TakeSignal(int stop_fd);
+  void Stop(int stop_fd);
+  // Returns when everything is drained, or there is no more time for it.
+  void Drain(int stop_fd);
+  void SayGoodbye();
 
   net::Poller poller_;
   net::Listener listener_;
   Broker broker_;
   Log& log_;
+  const absl::Duration drain_timeout_;
   std::vector<std::byte> buffer_;
   absl::flat_hash_map<ConnectionId, Client> clients_;
   absl::flat_hash_map<uint64_t, Watched> watched_;

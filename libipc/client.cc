@@ -65,6 +65,12 @@ absl::Status Client::Flush(absl::Duration timeout) {
   return impl_->Flush(timeout);
 }
 
+absl::Status Client::Drain(absl::Duration timeout) {
+  // A handler may destroy this object.
+  std::shared_ptr<ClientImpl> impl = impl_;
+  return impl->Drain(timeout);
+}
+
 bool Client::connected() const { return impl_->connected(); }
 
 ClientStats Client::stats() const { return impl_->stats(); }

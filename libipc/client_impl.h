@@ -76,6 +76,13 @@ class SubscriptionImpl {
   bool ended ABSL_GUARDED_BY(mu) = false;   // the client is gone
 };
 
+// One watch of clients.
+class WatchImpl {
+ public:
+  PresenceHandler handler;
+  std::atomic<bool> closed = false;  // the handle is gone
+};
+
 class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
  public:
   static absl::StatusOr<std::shared_ptr<ClientImpl>> Make(
@@ -113,6 +120,16 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
       const std::shared_ptr<SubscriptionImpl>& subscription,
       absl::Duration timeout);
   void TellBadPayload(const Message& message);
+
+  // -- client_watch.cc
+
+  absl::StatusOr<std::shared_ptr<WatchImpl>> WatchClients(
+      PresenceHandler handler);
+  void Unwatch(const std::shared_ptr<WatchImpl>& watch);
+
+  // -- client_drain.cc
+
+  absl::Status Drain(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
 
   // -- client_impl.cc
 
@@ -246,6 +263,23 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   void Tell(const Event& event);
   void TellQueued();
 
+  // -- Watching clients (client_watch.cc)
+
+  void AddWatch(const std::shared_ptr<WatchImpl>& watch);
+  void RemoveWatch(const WatchImpl* watch);
+  void CollectPresence();
+  void OnPresenceTime() ABSL_LOCKS_EXCLUDED(mu_);
+  void TellPresence() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // -- Leaving (client_drain.cc)
+
+  // Errors: kFailedPrecondition if the client takes nothing new any more.
+  absl::Status CheckRunning() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void StartDrain() ABSL_LOCKS_EXCLUDED(mu_);
+  void GiveUp(std::vector<std::shared_ptr<SubscriptionImpl>> subscriptions)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void ContinueDrain() ABSL_LOCKS_EXCLUDED(mu_);
+
   // -- Set once
   const ClientOptions options_;
   net::Poller poller_;
@@ -270,6 +304,9 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   absl::Status last_error_ ABSL_GUARDED_BY(mu_);
   ClientStats stats_ ABSL_GUARDED_BY(mu_);
   const SubscriptionImpl* dispatching_ ABSL_GUARDED_BY(mu_) = nullptr;
+  const WatchImpl* watch_dispatching_ ABSL_GUARDED_BY(mu_) = nullptr;
+  bool draining_ ABSL_GUARDED_BY(mu_) = false;  // takes nothing new
+  bool drained_ ABSL_GUARDED_BY(mu_) = false;   // and has said goodbye
   // The cork. The atomic ones are written with the mutex held.
   std::atomic<MonotonicTime> last_publish_ = MonotonicTime();
   std::atomic<MonotonicTime> unsent_since_ = MonotonicTime::Never();
@@ -280,6 +317,7 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
 
   MonotonicTime acknowledge_at_ ABSL_GUARDED_BY(mu_) =
       MonotonicTime::Never();  // as of the last turn
+  MonotonicTime presence_at_ ABSL_GUARDED_BY(mu_) = MonotonicTime::Never();
 
   // -- The loop's
   SocketWatch watch_;
@@ -300,6 +338,10 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   std::deque<Deferred> deferred_;
   std::deque<Event> events_;
   std::vector<std::shared_ptr<SubscriptionImpl>> untold_;  // gaps in events_
+  std::vector<std::shared_ptr<WatchImpl>> watches_;
+  std::deque<std::pair<std::shared_ptr<WatchImpl>, wire::Presence>>
+      presences_;         // to be told
+  bool leaving_ = false;  // as draining_
   uint64_t received_ = 0;
   uint64_t missing_ = 0;
   uint64_t told_received_ = 0;  // in stats_, with duplicates and missing

@@ -59,7 +59,8 @@ void ClientImpl::ReleaseLoop() {
 
 MonotonicTime ClientImpl::LoopDeadline(MonotonicTime flush_at) const {
   if (!commands_.empty() || broken_) return MonotonicTime();
-  return std::min({connect_at_, handshake_until_, flush_at, acknowledge_at_});
+  return std::min(
+      {connect_at_, handshake_until_, flush_at, acknowledge_at_, presence_at_});
 }
 
 std::span<const net::PollEvent> ClientImpl::WaitForEvents(
@@ -94,9 +95,11 @@ void ClientImpl::Turn(MonotonicTime deadline) {
   HandleFrames();  // what a handler that turned the loop has left
   RunDeferred();
   TellQueued();
+  TellPresence();
   SetDispatching(nullptr);
   inbound_.Unpark();
   SendAcksIfDue();
+  ContinueDrain();
 }
 
 void ClientImpl::OnPollEvent(const net::PollEvent& event) {
@@ -147,6 +150,7 @@ void ClientImpl::OnTime() {
   if (handshake_until_ <= now_) {
     Disconnect(absl::UnavailableError("the broker did not answer HELLO"));
   }
+  OnPresenceTime();
 }
 
 void ClientImpl::TryConnect() {
@@ -342,10 +346,13 @@ void ClientImpl::EndLoop() {
   subscriptions_.clear();
   untold_.clear();
   deferred_.clear();
+  watches_.clear();
+  presences_.clear();
   // The handler that ends the client is not over yet.
   if (!handling_) SetDispatching(nullptr);
   current_ = nullptr;
   MutexLock lock(&mu_);
+  if (!handling_) watch_dispatching_ = nullptr;
   commands_.clear();
   FailReplies(absl::FailedPreconditionError("the client is gone"));
 }

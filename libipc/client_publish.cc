@@ -63,6 +63,7 @@ absl::StatusOr<uint32_t> ClientImpl::OpenChannel(
     std::string_view topic, const core::ChannelType& type) {
   IPC_RETURN_IF_ERROR(CheckTopic(topic));
   MutexLock lock(&mu_);
+  IPC_RETURN_IF_ERROR(CheckRunning());
   core::Publishing& publishing = session_.publishing();
   IPC_ASSIGN_OR_RETURN(ChannelNumber number, publishing.Open(topic, type));
   Send();
@@ -87,9 +88,7 @@ void ClientImpl::ReleaseChannel(uint32_t channel) {
 
 absl::Status ClientImpl::CheckPublish(uint32_t channel,
                                       size_t payload_bytes) const {
-  if (stopping_) {
-    return absl::FailedPreconditionError("the client is gone");
-  }
+  if (stopping_ || draining_) return CheckRunning();
   uint64_t bytes_max = session_.welcome().message_bytes_max;
   if (payload_bytes > bytes_max) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -126,7 +125,7 @@ absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
     ++waiting_for_room_;
     Send();
     auto has_room = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-      return publishing.HasRoom(payload_bytes) || stopping_;
+      return publishing.HasRoom(payload_bytes) || stopping_ || draining_;
     };
     absl::Duration rest = timeout == absl::InfiniteDuration()
                               ? timeout
@@ -263,7 +262,7 @@ absl::Status ClientImpl::WaitForSubscribers(uint32_t channel, uint32_t count,
   const core::Publishing& publishing = session_.publishing();
   ChannelNumber number{channel};
   auto done = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return publishing.subscriptions(number) >= count || stopping_;
+    return publishing.subscriptions(number) >= count || stopping_ || draining_;
   };
   if (!Await(done, DeadlineAfter(timeout))) {
     return absl::DeadlineExceededError(absl::StrCat(

@@ -56,7 +56,10 @@ absl::StatusOr<std::shared_ptr<SubscriptionImpl>> ClientImpl::Subscribe(
   subscription->pattern = pattern;
   subscription->handler = std::move(handler);
   subscription->options = options;
-  if (stopping_) return absl::FailedPreconditionError("the client is gone");
+  {
+    MutexLock lock(&mu_);
+    IPC_RETURN_IF_ERROR(CheckRunning());
+  }
   Post([this, subscription] { AddSubscription(subscription); });
   if (options.confirm_timeout <= absl::ZeroDuration()) return subscription;
 
@@ -99,6 +102,13 @@ void ClientImpl::Unsubscribe(
 
 void ClientImpl::AddSubscription(
     const std::shared_ptr<SubscriptionImpl>& subscription) {
+  if (leaving_) {  // Drain came first
+    MutexLock lock(&mu_);
+    MutexLock inner(&subscription->mu);
+    subscription->answered = true;
+    subscription->status = CheckRunning();
+    return;
+  }
   core::Receiving& receiving = session_.receiving();
   core::Receiving::Subscription* made =
       receiving.Add(RequestOf(subscription->pattern, subscription->options));
@@ -183,6 +193,7 @@ void ClientImpl::TellAtPlace(std::unique_ptr<Event> gap) {
 }
 
 void ClientImpl::Deliver(const wire::Frame& frame) {
+  if (leaving_) return;  // not consumed, and so not acknowledged
   core::Receiving& receiving = session_.receiving();
   std::optional<core::Delivery> delivery = receiving.OnDeliver(frame, now_);
   if (!delivery.has_value() || current_ == nullptr) return;

@@ -6,24 +6,32 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cstddef>
+#include <deque>
 #include <memory>
+#include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "ipc/client.h"
 #include "tools/colour.h"
 #include "tools/command.h"
 #include "tools/connect.h"
+#include "tools/events.h"
 #include "tools/human.h"
 #include "tools/json.h"
 #include "tools/output.h"
+#include "tools/stop.h"
 
 namespace ipc::tools {
 namespace {
 
 constexpr absl::Duration kAnswerTimeout = absl::Seconds(5);
+constexpr absl::Duration kSlice = absl::Milliseconds(50);
 
 constexpr char kDescription[] =
     "List the programs on the bus, and which are slow";
@@ -42,6 +50,7 @@ constexpr char kFooter[] =
     "\n"
     "Examples:\n"
     "  ipcctl clients\n"
+    "  ipcctl clients --watch                   who comes and goes, and why\n"
     "  ipcctl clients --json | jq -r 'select(.queued_bytes > 0).name'\n"
     "  ipcctl clients --json | jq -c 'select(.slow != [])'";
 
@@ -57,15 +66,67 @@ absl::Status RunClients(const Globals& globals, bool json) {
   return output.Finish();
 }
 
+// From the client's thread to the one that writes.
+class Changes {
+ public:
+  void Add(const PresenceEvent& event) {
+    absl::MutexLock lock(&mutex_);
+    // Who does not read what we write is left behind at the oldest.
+    if (events_.size() >= kChangesMax) events_.pop_front();
+    events_.push_back(event);
+  }
+  std::deque<PresenceEvent> Take() {
+    absl::MutexLock lock(&mutex_);
+    return std::exchange(events_, {});
+  }
+
+ private:
+  static constexpr size_t kChangesMax = 100'000;
+
+  absl::Mutex mutex_;
+  std::deque<PresenceEvent> events_ ABSL_GUARDED_BY(mutex_);
+};
+
+absl::Status WatchClients(const Globals& globals, bool json) {
+  Stop stop;  // before the client's thread starts
+  Events events;
+  Changes changes;
+  absl::StatusOr<std::unique_ptr<Client>> client = Connect(globals, &events);
+  if (!client.ok()) return client.status();
+  absl::StatusOr<ClientWatch> watch = (*client)->WatchClients(
+      [&changes](const PresenceEvent& event) { changes.Add(event); });
+  if (!watch.ok()) return watch.status();
+  Output output(STDOUT_FILENO, &stop);
+  const bool colour = UseColour();
+  while (!output.closed() && !stop.SleepFor(kSlice)) {
+    for (const PresenceEvent& event : changes.Take()) {
+      output.Write(json ? PresenceAsJson(event)
+                        : PresenceAsLine(event, colour));
+    }
+    output.Flush();
+    ShowNotices(&events);
+    output.CheckReader();
+    if (!events.refusal().ok()) return events.refusal();
+  }
+  return output.Finish();
+}
+
 }  // namespace
 
 Command MakeClients(CLI::App* app) {
-  auto json = std::make_shared<bool>(false);
+  struct Options {
+    bool json = false;
+    bool watch = false;
+  };
+  auto options = std::make_shared<Options>();
   CLI::App* command = app->add_subcommand("clients", kDescription);
-  command->add_flag("--json", *json, "one JSON object a line");
+  command->add_flag("--json", options->json, "one JSON object a line");
+  command->add_flag("--watch", options->watch,
+                    "show who comes and goes, and why, until Ctrl-C");
   command->footer(kFooter);
-  return {command, [json](const Globals& globals) {
-            return RunClients(globals, *json);
+  return {command, [options](const Globals& globals) {
+            return options->watch ? WatchClients(globals, options->json)
+                                  : RunClients(globals, options->json);
           }};
 }
 

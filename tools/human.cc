@@ -20,6 +20,7 @@
 #include "tools/content.h"
 #include "tools/form.h"
 #include "tools/gaps.h"
+#include "tools/presence.h"
 #include "tools/table.h"
 #include "tools/text.h"
 
@@ -140,6 +141,22 @@ std::string TopicsAsTable(const std::vector<TopicInfo>& topics, bool colour) {
                   Number(topic.messages), Number(topic.bytes)});
   }
   return table.Render(colour);
+}
+
+std::string PresenceAsLine(const PresenceEvent& event, bool colour) {
+  std::string change =
+      event.initial
+          ? event.change == PresenceEvent::Change::kCame ? "here" : "awaited"
+          : ChangeName(event.change);
+  std::string line =
+      Coloured(Pad(change, 8, Align::kLeft), Colour::kBold, colour) +
+      absl::StrFormat("  %s[%d]  uid=%d", Printable(event.name), event.pid,
+                      event.uid);
+  if (HasReason(event)) {
+    line += "  " + std::string(CloseReasonName(event.reason));
+    if (!event.text.empty()) line += ": " + Printable(event.text);
+  }
+  return line + "\n";
 }
 
 std::string StatusAsText(const BrokerStatus& status, bool colour) {

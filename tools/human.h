@@ -47,6 +47,8 @@ std::string DescribeGap(const Gap& gap);
 // With a line of titles.
 std::string TopicsAsTable(const std::vector<TopicInfo>& topics, bool colour);
 std::string ClientsAsTable(const std::vector<ClientInfo>& clients, bool colour);
+// One line for each change.
+std::string PresenceAsLine(const PresenceEvent& event, bool colour);
 // A line for each part, and a table of the last ends if there are any.
 std::string StatusAsText(const BrokerStatus& status, bool colour);
 

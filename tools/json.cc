@@ -19,6 +19,7 @@
 #include "tools/content.h"
 #include "tools/form.h"
 #include "tools/gaps.h"
+#include "tools/presence.h"
 
 namespace ipc::tools {
 namespace {
@@ -152,6 +153,21 @@ std::string StatusAsJson(const BrokerStatus& status) {
                {"resends", status.resends},
                {"set_aside", status.set_aside},
                {"recent", std::move(recent)}});
+}
+
+std::string PresenceAsJson(const PresenceEvent& event) {
+  Json object = {{"change", ChangeName(event.change)},
+                 {"initial", event.initial},
+                 {"name", event.name},
+                 {"session", event.session},
+                 {"pid", event.pid},
+                 {"uid", event.uid},
+                 {"gid", event.gid}};
+  if (HasReason(event)) {
+    object["reason"] = std::string(CloseReasonName(event.reason));
+    object["text"] = event.text;
+  }
+  return Line(object);
 }
 
 std::string TopicsAsJson(const std::vector<TopicInfo>& topics) {

@@ -29,6 +29,7 @@ std::string TopicsAsJson(const std::vector<TopicInfo>& topics);
 std::string ClientsAsJson(const std::vector<ClientInfo>& clients);
 // One line.
 std::string StatusAsJson(const BrokerStatus& status);
+std::string PresenceAsJson(const PresenceEvent& event);
 
 }  // namespace ipc::tools
 

@@ -22,6 +22,18 @@ absl::Status BadPayload(FrameKind kind) {
       absl::StrCat("the payload of ", wire::KindName(kind), " is invalid"));
 }
 
+// Of what was routed to it.
+bool HasConsumedAll(const Subscription& subscription) {
+  if (!subscription.reliable) return true;
+  for (const auto& [number, link] : subscription.links) {
+    if (link->state != Link::State::kLive) continue;
+    for (const auto& [topic, reading] : link->readings) {
+      if (reading->consumed + 1 < reading->channel->next_sequence) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 Broker::Broker(const BrokerOptions& options, MonotonicTime now)
@@ -30,7 +42,8 @@ Broker::Broker(const BrokerOptions& options, MonotonicTime now)
       stalls_(&state_, &links_),
       routing_(&state_, &links_, &acknowledgement_, &stalls_),
       status_(&state_),
-      sessions_(&state_, &links_, &routing_, &status_),
+      presence_(&state_),
+      sessions_(&state_, &links_, &routing_, &status_, &presence_),
       requests_(&state_, &links_, &acknowledgement_, &sessions_) {
   state_.instance = options.instance;
   state_.version = options.version;
@@ -103,6 +116,7 @@ void Broker::OnFrame(Connection* connection, Frame* frame) {
   Session* session = connection->session;
   FrameKind kind = frame->header.kind;
   if (session != nullptr && kind == FrameKind::kPublish) {
+    if (state_.draining) return;
     absl::Status status = routing_.OnPublish(session, frame);
     if (!status.ok()) {
       sessions_.Close(connection, CloseReason::kViolation,
@@ -138,7 +152,11 @@ void Broker::OnFrame(Connection* connection, Frame* frame) {
       break;
   }
   absl::Status status = OnFrameOfSession(session, *frame);
-  if (status.ok()) return;
+  if (status.ok()) {
+    // Now, because the rest of the buffer may ask for as much again.
+    CloseIfNotReading(connection);
+    return;
+  }
   sessions_.Close(connection,
                   absl::IsDataLoss(status) ? CloseReason::kMalformed
                                            : CloseReason::kViolation,
@@ -218,6 +236,15 @@ absl::Status Broker::OnRequest(Session* session, const Frame& frame) {
       }
       answer = state_.schemas.Add(schema.hash,
                                   std::move(schema.file_descriptor_set));
+      answers_itself = false;
+      break;
+    }
+    case FrameKind::kWatchClients: {
+      wire::WatchClients watch;
+      if (!wire::Parse(frame.text(), &watch)) {
+        return BadPayload(FrameKind::kWatchClients);
+      }
+      answer = presence_.OnWatchClients(session->connection, watch);
       answers_itself = false;
       break;
     }
@@ -326,6 +353,25 @@ void Broker::Close(ConnectionId id, CloseReason reason, std::string text) {
   }
 }
 
+void Broker::Drain(MonotonicTime now) {
+  state_.now = now;
+  state_.draining = true;
+}
+
+bool Broker::IsDrained() const {
+  for (const auto& [number, session] : state_.sessions) {
+    if (session->connection == nullptr) continue;
+    if (!session->connection->outbox.empty() ||
+        !session->unacknowledged.empty()) {
+      return false;
+    }
+    for (const auto& [id, subscription] : session->subscriptions) {
+      if (!HasConsumedAll(*subscription)) return false;
+    }
+  }
+  return true;
+}
+
 void Broker::Shutdown(MonotonicTime now) {
   state_.now = now;
   // Oldest first: a hash map's own order differs from run to run.
@@ -394,14 +440,17 @@ void Broker::ReleaseHeld() {
   }
 }
 
+void Broker::CloseIfNotReading(Connection* connection) {
+  if (connection->outbox.control_bytes() <= kControlQueueBytesMax) return;
+  sessions_.Close(connection, CloseReason::kNotReading,
+                  "control frames pile up unread");
+}
+
 void Broker::FinishTurn() {
   links_.CatchUp();
   acknowledgement_.Flush();
   for (Connection* connection : state_.dirty) {
-    if (connection->outbox.control_bytes() > kControlQueueBytesMax) {
-      sessions_.Close(connection, CloseReason::kNotReading,
-                      "control frames pile up unread");
-    }
+    CloseIfNotReading(connection);
   }
   for (const Ended& ended : state_.ended) {
     if (Connection* connection = Find(ended.id)) {

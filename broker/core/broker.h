@@ -26,6 +26,7 @@
 #include "absl/status/status.h"
 #include "broker/core/acknowledgement.h"
 #include "broker/core/links.h"
+#include "broker/core/presence.h"
 #include "broker/core/requests.h"
 #include "broker/core/routing.h"
 #include "broker/core/sessions.h"
@@ -71,6 +72,13 @@ class Broker {
   void OnProcessExited(const SessionKey& session, MonotonicTime now);
   // The shell saw that a connection must end.
   void Close(ConnectionId id, wire::CloseReason reason, std::string text);
+  // The broker is about to end. From now on publications are dropped: their
+  // publishers keep them for the next broker. What was routed goes on, and so
+  // do acknowledgements.
+  void Drain(MonotonicTime now);
+  // Whether everything that was routed has reached its subscribers, is
+  // consumed, and acknowledged; of those that are connected.
+  bool IsDrained() const;
   // Says goodbye to everybody.
   void Shutdown(MonotonicTime now);
 
@@ -104,6 +112,7 @@ class Broker {
   void OnGoodbye(Connection* connection, const wire::Frame& frame);
   void OnTimer(const Timer& timer);
   void ReleaseHeld();
+  void CloseIfNotReading(Connection* connection);
   void FinishTurn();
 
   State state_;
@@ -112,6 +121,7 @@ class Broker {
   Stalls stalls_;
   Routing routing_;
   Status status_;
+  Presence presence_;
   Sessions sessions_;
   Requests requests_;
 };

@@ -38,6 +38,7 @@ void Sessions::OnHello(Connection* connection, const wire::Hello& hello) {
     Close(old, CloseReason::kSuperseded, "the session connected again");
     Detach(old, /*session_ends=*/false);
   }
+  const bool comes = session->name.empty();
   session->name = hello.name;
   session->gid = connection->peer.gid;
   session->window_bytes = std::clamp<uint64_t>(
@@ -61,6 +62,7 @@ void Sessions::OnHello(Connection* connection, const wire::Hello& hello) {
                                 .session_number = session->number,
                                 .broker_version = state_.version,
                                 .message_bytes_max = state_.message_bytes_max});
+  comes ? presence_.OnCame(*session) : presence_.OnReturned(*session);
 }
 
 void Sessions::OnResumed(Session* session) {
@@ -129,9 +131,12 @@ void Sessions::Detach(Connection* connection, bool session_ends) {
   links_.OnPublisherAway(session);
   session->connection = nullptr;
   --state_.connected_sessions;
+  session->end = connection->end;
+  presence_.Forget(connection);
   if (session_ends) {
     End(session);
   } else {
+    presence_.OnLost(*session);
     StartGrace(session);
   }
 }
@@ -150,6 +155,7 @@ void Sessions::OnGraceTimer(Session* session) {
 }
 
 void Sessions::End(Session* session) {
+  presence_.OnWent(*session);
   while (!session->subscriptions.empty()) {
     RemoveSubscription(session->subscriptions.begin()->second.get());
   }

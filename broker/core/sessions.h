@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "broker/core/links.h"
+#include "broker/core/presence.h"
 #include "broker/core/routing.h"
 #include "broker/core/state.h"
 #include "broker/core/status.h"
@@ -19,8 +20,13 @@ namespace ipc::broker {
 
 class Sessions {
  public:
-  Sessions(State* state, Links* links, Routing* routing, Status* status)
-      : state_(*state), links_(*links), routing_(*routing), status_(*status) {}
+  Sessions(State* state, Links* links, Routing* routing, Status* status,
+           Presence* presence)
+      : state_(*state),
+        links_(*links),
+        routing_(*routing),
+        status_(*status),
+        presence_(*presence) {}
 
   void OnHello(Connection* connection, const wire::Hello& hello);
   // The client has reopened what it had; what it left out is given up.
@@ -53,6 +59,7 @@ class Sessions {
   Links& links_;
   Routing& routing_;
   Status& status_;
+  Presence& presence_;
 };
 
 }  // namespace ipc::broker

@@ -77,6 +77,7 @@ struct Connection {
   bool dirty = false;                // listed in State::dirty
   bool greeted = false;              // HELLO came
   bool closing = false;  // GOODBYE is queued; nothing is read any more
+  bool watches = false;  // listed in State::watchers
   End end;               // as far as it is known
 };
 
@@ -202,6 +203,7 @@ struct Session {
   uint64_t window_bytes = 0;
   Connection* connection = nullptr;  // null: awaited
   MonotonicTime awaited_until;       // while connection is null
+  End end;                           // of its last connection
   bool reopening = false;            // from HELLO until RESUMED
 
   std::vector<std::unique_ptr<Channel>> channels;  // by number; null: closed
@@ -277,6 +279,7 @@ struct State {
   // Until then nothing that a held channel sends is acknowledged.
   MonotonicTime hold;
   MonotonicTime started;
+  bool draining = false;  // nothing new is routed any more
   bool succeeds = false;  // there was a broker before: clients may come back
 
   absl::flat_hash_map<ConnectionId, std::unique_ptr<Connection>> connections;
@@ -291,6 +294,7 @@ struct State {
   PatternIndex patterns;
   SchemaStore schemas;
   Timers timers;
+  std::vector<Connection*> watchers;  // told of clients that come and go
   Counters counters;
   std::vector<SessionNumber> acknowledge;  // sessions with something to tell
   std::vector<Subscription*> behind;       // with links to be caught up

@@ -76,8 +76,13 @@ inline constexpr absl::Duration kStallTimeoutMin = absl::Milliseconds(100);
 inline constexpr absl::Duration kStallTimeoutMax = absl::Hours(1);
 // It is looked at so many times meanwhile.
 inline constexpr int kStallChecks = 4;
-// How long the broker's last bytes may take at its end.
-inline constexpr absl::Duration kShutdownTimeout = absl::Milliseconds(500);
+// How long the broker waits at its end until what it has routed is consumed
+// and acknowledged, and how long it may be told to wait. Service managers kill
+// what does not end within some 90 seconds.
+inline constexpr absl::Duration kDrainTimeoutDefault = absl::Milliseconds(500);
+inline constexpr absl::Duration kDrainTimeoutMax = absl::Seconds(60);
+// How long its last bytes may take then: goodbyes for who is slow to read.
+inline constexpr absl::Duration kShutdownTimeout = absl::Milliseconds(100);
 
 // -- The broker: what one host may ask of it --
 
@@ -87,6 +92,8 @@ inline constexpr size_t kHandshakesMax = 1'000;  // connections before HELLO
 // which the client may have written. All of it fits into one answer.
 inline constexpr size_t kRecentEndsMax = 64;
 inline constexpr size_t kEndTextBytesMax = 256;
+// Connections that watch clients come and go: each change is told to all.
+inline constexpr size_t kWatchersMax = 1'024;
 static_assert(kRecentEndsMax * (kClientNameBytesMax + kEndTextBytesMax + 64) <
               kControlFrameBytesMax);
 

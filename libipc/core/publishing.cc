@@ -147,6 +147,15 @@ bool Publishing::IsAcknowledged(std::span<const uint64_t> accepted) const {
                     [](uint64_t want, uint64_t have) { return have >= want; });
 }
 
+uint64_t Publishing::unacknowledged() const {
+  uint64_t messages = 0;
+  for (const Channel& channel : channels_) {
+    messages +=
+        channel.next_sequence - 1 - acknowledged_[ToNumber(channel.number)];
+  }
+  return messages;
+}
+
 void Publishing::OnConnected() {
   connected_ = true;
   for (Channel& channel : channels_) {

@@ -80,6 +80,8 @@ class Publishing {
   // What was accepted so far, for IsAcknowledged.
   std::vector<uint64_t> Accepted() const;
   bool IsAcknowledged(std::span<const uint64_t> accepted) const;
+  // How many that is, over all channels.
+  uint64_t unacknowledged() const;
   const Log& log() const { return log_; }
   uint64_t published() const { return published_; }
   uint64_t resent() const { return resent_; }

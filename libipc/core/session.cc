@@ -63,6 +63,7 @@ void Session::OnDisconnected() {
   ready_ = false;
   publishing_.OnDisconnected();
   receiving_.OnDisconnected();
+  roster_.OnDisconnected();
 }
 
 bool Session::IsInStream(FrameKind kind) {
@@ -97,6 +98,12 @@ absl::Status Session::OnControl(const Frame& frame) {
       wire::Announce announce;
       if (!wire::Parse(frame.text(), &announce)) break;
       receiving_.OnAnnounce(std::move(announce));
+      return absl::OkStatus();
+    }
+    case FrameKind::kPresence: {
+      wire::Presence presence;
+      if (!wire::Parse(frame.text(), &presence)) break;
+      roster_.OnPresence(presence);
       return absl::OkStatus();
     }
     case FrameKind::kOpened: {
@@ -146,6 +153,7 @@ absl::Status Session::OnWelcome(const Frame& frame) {
     receiving_.AppendSubscribe(subscription.get(), control);
   }
   wire::AppendFrame({.kind = FrameKind::kResumed}, "", control);
+  roster_.OnConnected(welcome_.instance, control);
   SessionEvent event;
   event.kind = SessionEvent::Kind::kReady;
   events_.push_back(std::move(event));
@@ -172,6 +180,16 @@ absl::Status Session::OnResult(const Frame& frame) {
   SessionEvent event;
   event.status = StatusOf(result);
   event.request = request;
+  if (request == kWatchRequest) {
+    if (event.status.ok()) {
+      roster_.OnWatched();
+      return absl::OkStatus();
+    }
+    event.kind = SessionEvent::Kind::kRefused;
+    event.name = "WATCH_CLIENTS";
+    events_.push_back(std::move(event));
+    return absl::OkStatus();
+  }
   if ((request & kCallRequestBit) != 0) {
     event.kind = SessionEvent::Kind::kReply;
     event.frame_kind = FrameKind::kResult;

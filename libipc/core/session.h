@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A client's session without a socket: the handshake, reopening after a
-// reconnect, and the broker's control frames. The two halves have different
+// reconnect, and the broker's control frames. The parts have different
 // guards, which the shell provides:
 //
 //   publishing()  the client's mutex
 //   receiving()   the client's loop
+//   roster()      the client's loop
 //
-// OnControl touches both: it is called in the loop with the mutex held.
+// OnControl touches all: it is called in the loop with the mutex held.
 
 #ifndef IPC_LIBIPC_CORE_SESSION_H_
 #define IPC_LIBIPC_CORE_SESSION_H_
@@ -20,6 +21,7 @@
 #include "absl/status/status.h"
 #include "libipc/core/publishing.h"
 #include "libipc/core/receiving.h"
+#include "libipc/core/roster.h"
 #include "libipc/wire/control.h"
 
 namespace ipc::core {
@@ -50,6 +52,7 @@ class Session {
   Publishing& publishing() { return publishing_; }
   const Publishing& publishing() const { return publishing_; }
   Receiving& receiving() { return receiving_; }
+  Roster& roster() { return roster_; }
 
   // A socket is connected: says HELLO.
   void OnConnected();
@@ -79,6 +82,7 @@ class Session {
   wire::Welcome welcome_;
   Publishing publishing_;
   Receiving receiving_;
+  Roster roster_;
   std::vector<SessionEvent> events_;
 };
 

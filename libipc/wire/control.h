@@ -253,6 +253,32 @@ struct Status {
   std::vector<End> recent;
 };
 
+struct WatchClients {
+  static constexpr FrameKind kKind = FrameKind::kWatchClients;
+  bool watch = false;
+};
+
+// Numbers as in control.proto.
+enum class PresenceChange : uint8_t {
+  kUnspecified = 0,
+  kCame = 1,
+  kLost = 2,
+  kReturned = 3,
+  kWent = 4,
+};
+
+struct Presence {
+  static constexpr FrameKind kKind = FrameKind::kPresence;
+  PresenceChange change{};
+  bool initial = false;
+  std::string name;
+  SessionKey session;
+  SessionNumber session_number{};
+  uint32_t gid = 0;
+  CloseReason reason{};
+  std::string text;
+};
+
 // The payload of a frame. Never fails: what we encode, we made.
 std::string Encode(const Hello& message);
 std::string Encode(const Welcome& message);
@@ -272,11 +298,14 @@ std::string Encode(const ListClients& message);
 std::string Encode(const Clients& message);
 std::string Encode(const GetStatus& message);
 std::string Encode(const Status& message);
+std::string Encode(const WatchClients& message);
+std::string Encode(const Presence& message);
 
 // False if the payload is not such a message or a field is out of its range
 // (a token without 16 bytes, a hash without 32 or 0, an unknown enum value, a
 // number 0 where numbers start at 1); `*message` is unspecified then. A close
-// reason or a status code that is unknown becomes kUnspecified or kInternal.
+// reason, a change of presence or a status code that is unknown becomes
+// kUnspecified or kInternal.
 // Names and patterns are not checked here.
 bool Parse(std::string_view payload, Hello* message);
 bool Parse(std::string_view payload, Welcome* message);
@@ -296,6 +325,8 @@ bool Parse(std::string_view payload, ListClients* message);
 bool Parse(std::string_view payload, Clients* message);
 bool Parse(std::string_view payload, GetStatus* message);
 bool Parse(std::string_view payload, Status* message);
+bool Parse(std::string_view payload, WatchClients* message);
+bool Parse(std::string_view payload, Presence* message);
 
 // Appends a control frame; `request` goes into the header's sequence.
 template <typename Message>

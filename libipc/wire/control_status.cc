@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The codec of what operators ask for.
+// The codec of what operators ask for: status and presence.
 
 #include "ipc/v1/control.pb.h"
 #include "libipc/wire/control.h"
@@ -87,6 +87,50 @@ bool Parse(std::string_view payload, Status* message) {
                                .text = from.text(),
                                .age_ns = from.age_ns()});
   }
+  return true;
+}
+
+std::string Encode(const WatchClients& message) {
+  pb::WatchClients proto;
+  proto.set_watch(message.watch);
+  return proto.SerializeAsString();
+}
+
+bool Parse(std::string_view payload, WatchClients* message) {
+  auto proto = ParseProto<pb::WatchClients>(payload);
+  if (!proto) return false;
+  message->watch = proto->watch();
+  return true;
+}
+
+std::string Encode(const Presence& message) {
+  pb::Presence proto;
+  proto.set_change(static_cast<pb::PresenceChange>(message.change));
+  proto.set_initial(message.initial);
+  proto.set_name(message.name);
+  SetKey(message.session, &proto);
+  proto.set_session_number(ToNumber(message.session_number));
+  proto.set_gid(message.gid);
+  proto.set_reason(static_cast<pb::CloseReason>(message.reason));
+  proto.set_text(message.text);
+  return proto.SerializeAsString();
+}
+
+bool Parse(std::string_view payload, Presence* message) {
+  auto proto = ParseProto<pb::Presence>(payload);
+  if (!proto || proto->session_number() == 0 ||
+      !GetKey(*proto, &message->session)) {
+    return false;
+  }
+  message->change = pb::PresenceChange_IsValid(proto->change())
+                        ? static_cast<PresenceChange>(proto->change())
+                        : PresenceChange::kUnspecified;
+  message->initial = proto->initial();
+  message->name = proto->name();
+  message->session_number = SessionNumber{proto->session_number()};
+  message->gid = proto->gid();
+  message->reason = ReasonOf(proto->reason());
+  message->text = proto->text();
   return true;
 }
 

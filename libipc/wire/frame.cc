@@ -82,6 +82,10 @@ std::string_view NameOf(FrameKind kind) {
       return "GET_STATUS";
     case FrameKind::kStatus:
       return "STATUS";
+    case FrameKind::kWatchClients:
+      return "WATCH_CLIENTS";
+    case FrameKind::kPresence:
+      return "PRESENCE";
   }
   return "";
 }

@@ -72,6 +72,8 @@ enum class FrameKind : uint8_t {
   kRefused = 48,  // broker: Result for publication (`target`, `sequence`)
   kGetStatus = 49,
   kStatus = 50,
+  kWatchClients = 51,
+  kPresence = 52,
 };
 
 // The publication is sent again for reader `session` alone.

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -92,6 +93,114 @@ TEST_F(BrokerStopTest, BusyClientsHearOfItToo) {
   broker_.Start();
   publisher.Finish();
   EXPECT_EQ(subscriber.Finish(), "");
+}
+
+class BrokerDrainingTest : public BrokerStopTest {
+ protected:
+  void SetUp() override {
+    broker_.AddArgument("--drain-timeout");
+    broker_.AddArgument("60s");
+    BrokerStopTest::SetUp();
+  }
+  // Waits until it takes no connections any more.
+  void ExpectDraining() {
+    EXPECT_TRUE(WaitUntil([&] { return !Listens(broker_.socket_path()); }));
+    EXPECT_TRUE(broker_.Running());
+  }
+};
+
+TEST_F(BrokerDrainingTest, WhatItHasRoutedIsConsumedAndAcknowledgedFirst) {
+  constexpr size_t kMessages = 1000;
+  auto writer = Connect("writer");
+  ClientOptions options = Options("slow");
+  options.manual_loop = true;
+  auto reader = Connect(options);
+  std::vector<std::string> texts;
+  ASSERT_OK_AND_ASSIGN(
+      auto subscription,
+      reader->SubscribeRaw(
+          "a",
+          [&](const Message& message) { texts.emplace_back(message.text()); },
+          Patient()));
+  ASSERT_OK_AND_ASSIGN(RawPublisher publisher, writer->AdvertiseRaw("a"));
+  const std::string payload(8192, 'x');
+  const size_t fits = 4 * 1024 * 1024 / 10'000;
+  static_assert(kMessages > fits);
+  for (size_t i = 0; i < fits; ++i) ASSERT_OK(publisher.Publish(payload));
+  ASSERT_TRUE(WaitUntil([&] {
+    const auto status = writer->Status(kPatience);
+    return status.ok() && status->messages_out == fits;
+  }));
+
+  int exit_code = -1;
+  std::thread end([&] { exit_code = broker_.Terminate(); });
+  ASSERT_TRUE(WaitUntil([&] { return !Listens(broker_.socket_path()); }));
+  EXPECT_EQ(writer->stats().connections, 1u);
+  EXPECT_TRUE(writer->connected());
+  ASSERT_TRUE(WaitUntil([&] {
+    EXPECT_OK(reader->Process());
+    return writer->stats().unacknowledged_bytes == 0;
+  }));
+  EXPECT_EQ(texts.size(), fits);
+  end.join();
+  EXPECT_EQ(exit_code, 0);
+  EXPECT_EQ(writer->stats().connections, 1u);
+}
+
+TEST_F(BrokerDrainingTest, ASecondSigtermEndsItAtOnce) {
+  auto reader = Connect("reader");
+  auto writer = Connect("writer");
+  ASSERT_OK_AND_ASSIGN(auto subscription, reader->SubscribeRaw("a", Patient()));
+  ASSERT_OK_AND_ASSIGN(RawPublisher publisher, writer->AdvertiseRaw("a"));
+  ASSERT_OK(publisher.Publish("not taken"));
+  ASSERT_TRUE(WaitUntil([&] {
+    const auto status = writer->Status(kPatience);
+    return status.ok() && status->messages_out == 1;
+  }));
+  ASSERT_EQ(kill(broker_.pid(), SIGTERM), 0);
+  ExpectDraining();
+  ExpectCleanEnd(SIGTERM);
+}
+
+TEST_F(BrokerDrainingTest, WhatIsPublishedMeanwhileIsForTheNextBroker) {
+  EventLog log;
+  auto reader = Connect("reader");
+  auto writer = ConnectLogged(&log);
+  ASSERT_OK_AND_ASSIGN(auto subscription, reader->SubscribeRaw("a", Patient()));
+  ASSERT_OK_AND_ASSIGN(RawPublisher publisher, writer->AdvertiseRaw("a"));
+  ASSERT_OK(publisher.Publish("before"));
+  ASSERT_TRUE(WaitUntil([&] {
+    const auto status = writer->Status(kPatience);
+    return status.ok() && status->messages_out == 1;
+  }));
+  int exit_code = -1;
+  std::thread end([&] { exit_code = broker_.Terminate(); });
+  ASSERT_TRUE(WaitUntil([&] { return !Listens(broker_.socket_path()); }));
+  ASSERT_OK(publisher.Publish("meanwhile"));
+  ASSERT_OK_AND_ASSIGN(const Message first, subscription.Next(kPatience));
+  EXPECT_EQ(first.text(), "before");
+  end.join();
+  EXPECT_EQ(exit_code, 0);
+  ExpectToldOfShutdown(log);
+  broker_.Start();
+  ASSERT_OK_AND_ASSIGN(const Message second, subscription.Next(kPatience));
+  EXPECT_EQ(second.text(), "meanwhile");
+  EXPECT_OK(writer->Flush(kPatience));
+}
+
+TEST_F(BrokerStopTest, TheTimeForDrainingHasALimit) {
+  for (const char* timeout : {"61s", "-1s", "soon", "inf", ""}) {
+    const Outcome outcome =
+        RunProcess({.argv = {IPC_BROKER_BINARY, "--socket", "/nowhere/bus.sock",
+                             "--drain-timeout", timeout}});
+    EXPECT_EQ(outcome.exit_code, 2) << timeout;
+  }
+  for (const char* timeout : {"60s", "0", "250ms"}) {
+    const Outcome outcome =
+        RunProcess({.argv = {IPC_BROKER_BINARY, "--socket", "/nowhere/bus.sock",
+                             "--drain-timeout", timeout}});
+    EXPECT_EQ(outcome.exit_code, 1) << timeout;  // there is no such folder
+  }
 }
 
 TEST_F(BrokerStopTest, ItGoesOnServingWithoutDescriptorsAndAcceptsAgainLater) {

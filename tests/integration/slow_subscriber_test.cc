@@ -134,7 +134,7 @@ TEST_F(SlowSubscriberTest, AStoppedReliableReaderHoldsOnlyItsOwnPublishers) {
 class StallTest : public SlowSubscriberTest {
  protected:
   void SetUp() override {
-    broker_.AddArgument("--stall-timeout=1");
+    broker_.AddArgument("--stall-timeout=1s");
     SlowSubscriberTest::SetUp();
   }
 };

@@ -70,7 +70,7 @@ void BrokerProcess::Start() {
                    [](const std::string& argument) {
                      return argument.starts_with("--stall-timeout");
                    })) {
-    options.argv.emplace_back("--stall-timeout=3600");
+    options.argv.emplace_back("--stall-timeout=1h");
   }
   options.argv.insert(options.argv.end(), arguments_.begin(), arguments_.end());
   options.descriptors_max = descriptors_max_;

@@ -27,7 +27,8 @@ using ControlMessages =
                wire::Open, wire::Opened, wire::Subscribe, wire::Announce,
                wire::Join, wire::Resend, wire::Schema, wire::GetSchema,
                wire::ListTopics, wire::Topics, wire::ListClients, wire::Clients,
-               wire::GetStatus, wire::Status>;
+               wire::GetStatus, wire::Status, wire::WatchClients,
+               wire::Presence>;
 
 // Calls `visit(std::type_identity<Message>())` for the message that frames of
 // this kind carry; false for a kind without one.
@@ -190,6 +191,16 @@ inline auto Fields(const wire::Status& m) {
   return std::tie(version, instance, pid, uptime, connections, awaited,
                   accepted, refused, ended, messages_in, bytes_in, messages_out,
                   bytes_out, resends, set_aside, recent);
+}
+
+inline auto Fields(const wire::WatchClients& m) {
+  const auto& [watch] = m;
+  return std::tie(watch);
+}
+
+inline auto Fields(const wire::Presence& m) {
+  const auto& [change, initial, name, session, number, gid, reason, text] = m;
+  return std::tie(change, initial, name, session, number, gid, reason, text);
 }
 
 template <typename T>

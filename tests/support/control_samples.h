@@ -198,6 +198,19 @@ inline void Fill(wire::Status* m) {
             {.name = "", .reason = wire::CloseReason::kLimit, .text = ""}}};
 }
 
+inline void Fill(wire::WatchClients* m) { *m = {.watch = true}; }
+
+inline void Fill(wire::Presence* m) {
+  *m = {.change = wire::PresenceChange::kWent,
+        .initial = true,
+        .name = "imu-driver",
+        .session = {.token = SampleToken(0x10), .pid = 4243, .uid = 1001},
+        .session_number = SessionNumber{77},
+        .gid = 1002,
+        .reason = wire::CloseReason::kLost,
+        .text = "connection reset by peer"};
+}
+
 template <typename Message>
 Message Sample() {
   Message message;

@@ -280,7 +280,8 @@ std::map<FrameKind, std::vector<std::string>> Answers() {
           {FrameKind::kGetSchema, {"RESULT"}},
           {FrameKind::kListTopics, {"TOPICS"}},
           {FrameKind::kListClients, {"CLIENTS"}},
-          {FrameKind::kGetStatus, {"STATUS"}}};
+          {FrameKind::kGetStatus, {"STATUS"}},
+          {FrameKind::kWatchClients, {"PRESENCE", "PRESENCE", "RESULT"}}};
 }
 
 TEST_F(BrokerHandshakeTest, NothingButHelloMayComeFirst) {
@@ -358,7 +359,7 @@ TEST_F(BrokerStateTest, APayloadThatDoesNotParseEndsTheConnection) {
   for (FrameKind kind :
        {FrameKind::kOpen, FrameKind::kSubscribe, FrameKind::kSchema,
         FrameKind::kGetSchema, FrameKind::kListTopics, FrameKind::kListClients,
-        FrameKind::kGetStatus, FrameKind::kGoodbye}) {
+        FrameKind::kGetStatus, FrameKind::kWatchClients, FrameKind::kGoodbye}) {
     SCOPED_TRACE(wire::KindName(kind));
     FrameClient client(&shell_, 2);
     client.Greet();

@@ -63,6 +63,8 @@ struct ProtoType {
   static pb::Clients Of(const Clients&);
   static pb::GetStatus Of(const GetStatus&);
   static pb::Status Of(const Status&);
+  static pb::WatchClients Of(const WatchClients&);
+  static pb::Presence Of(const Presence&);
 };
 
 template <typename Message>
@@ -97,6 +99,7 @@ void FillFewest(Reader* m) { m->subscription = SubscriptionId{1}; }
 void FillFewest(Open* m) { m->channel = ChannelNumber{1}; }
 void FillFewest(Opened* m) { m->channel = ChannelNumber{1}; }
 void FillFewest(Subscribe* m) { m->subscription = SubscriptionId{1}; }
+void FillFewest(Presence* m) { m->session_number = SessionNumber{1}; }
 void FillFewest(Announce* m) { m->session_number = SessionNumber{1}; }
 void FillFewest(Join* m) { FillFewest(&m->reader); }
 void FillFewest(Resend* m) { FillFewest(&m->reader); }
@@ -306,6 +309,7 @@ TEST(ControlTest, TokensHaveSixteenBytesWhereverTheyStand) {
     EXPECT_FALSE(Accepts<Welcome>([&](auto& p) { p.set_instance(bytes); }));
     EXPECT_FALSE(Accepts<Announce>([&](auto& p) { p.set_token(bytes); }));
     EXPECT_FALSE(Accepts<Status>([&](auto& p) { p.set_instance(bytes); }));
+    EXPECT_FALSE(Accepts<Presence>([&](auto& p) { p.set_token(bytes); }));
     EXPECT_FALSE(Accepts<Open>(
         [&](auto& p) { p.mutable_readers(1)->set_token(bytes); }));
     EXPECT_FALSE(Accepts<Opened>(
@@ -344,6 +348,7 @@ TEST(ControlTest, JoinAndResendNeedAReader) {
 TEST(ControlTest, SessionNumberZeroIsRefused) {
   EXPECT_FALSE(Accepts<Welcome>([](auto& p) { p.set_session_number(0); }));
   EXPECT_FALSE(Accepts<Announce>([](auto& p) { p.set_session_number(0); }));
+  EXPECT_FALSE(Accepts<Presence>([](auto& p) { p.set_session_number(0); }));
   EXPECT_FALSE(Accepts<Clients>(
       [](auto& p) { p.mutable_clients(1)->set_session_number(0); }));
 }

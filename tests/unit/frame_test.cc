@@ -124,7 +124,8 @@ const std::map<int, std::string>& KindNames() {
       {40, "JOIN"},         {41, "RESEND"},      {42, "SCHEMA"},
       {43, "GET_SCHEMA"},   {44, "LIST_TOPICS"}, {45, "TOPICS"},
       {46, "LIST_CLIENTS"}, {47, "CLIENTS"},     {48, "REFUSED"},
-      {49, "GET_STATUS"},   {50, "STATUS"},
+      {49, "GET_STATUS"},   {50, "STATUS"},      {51, "WATCH_CLIENTS"},
+      {52, "PRESENCE"},
   };
   return kNames;
 }

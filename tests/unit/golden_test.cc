@@ -149,6 +149,8 @@ void AddControls(std::vector<Golden>* all) {
   AddControl<Clients>(kRequest, all);
   AddControl<GetStatus>(kRequest, all);
   AddControl<Status>(kRequest, all);
+  AddControl<WatchClients>(kRequest, all);
+  AddControl<Presence>(0, all);
   all->push_back({"refused",
                   {.kind = FrameKind::kRefused, .target = 3, .sequence = 300},
                   Encode(test::Sample<Result>())});

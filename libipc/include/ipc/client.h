@@ -31,6 +31,7 @@
 #include "ipc/export.h"
 #include "ipc/message.h"
 #include "ipc/options.h"
+#include "ipc/presence.h"
 #include "ipc/publisher.h"
 #include "ipc/subscription.h"
 
@@ -160,9 +161,31 @@ class IPC_EXPORT Client {
   absl::StatusOr<RawSubscription> SubscribeRaw(std::string_view pattern,
                                                SubscribeOptions options = {});
 
+  // Tells `handler` of the clients that come and go: at first everybody who is
+  // there, this client included, then each change. Does not wait. Over a
+  // reconnect it goes on with what is different; of the death of a broker the
+  // handler sees nothing but the clients that are not back 5 seconds after
+  // this one. Errors: kInvalidArgument without a handler. A broker that has no
+  // room for another watch is told by a kRefused event.
+  absl::StatusOr<ClientWatch> WatchClients(PresenceHandler handler);
+
   // Waits until everything accepted so far is acknowledged: consumed by every
   // reliable subscription that matched it. Errors: kDeadlineExceeded.
   absl::Status Flush(absl::Duration timeout);
+
+  // Leaves the bus in good order. From this call on Publish, Advertise,
+  // Subscribe and WatchClients return kFailedPrecondition, and the client
+  //   - hands no more messages over, but for those it had received for a
+  //     handler; messages that wait for Next are given up
+  //   - gives its subscriptions up, each when its handler is done
+  //   - waits until everything accepted is acknowledged, as Flush
+  //   - says goodbye and stays away (connected() is false).
+  // What it is sent and does not hand over it does not acknowledge. Returns
+  // when all of that is done. In a handler it waits for what was accepted
+  // alone; the rest is done when the handler has returned.
+  // Errors: kDeadlineExceeded, with the number of messages that are left: the
+  // client goes on draining, and another call goes on waiting.
+  absl::Status Drain(absl::Duration timeout);
 
   bool connected() const;
   ClientStats stats() const;
