@@ -149,8 +149,15 @@ size_t Equivalence::IndexOf(const SessionKey& session) const {
 }
 
 void Equivalence::Collect() {
-  for (size_t i = 0; i < clients_.size(); ++i) {
-    for (const Got& frame : clients_[i].frames->Take()) Take(i, frame);
+  bool taken = true;
+  while (taken) {
+    taken = false;
+    for (size_t i = 0; i < clients_.size(); ++i) {
+      for (const Got& frame : clients_[i].frames->Take()) {
+        Take(i, frame);
+        taken = true;
+      }
+    }
   }
 }
 
@@ -182,6 +189,16 @@ void Equivalence::Take(size_t index, const Got& frame) {
       client.joins.push_back(reader);
       reference_.Joining(index, IndexOf(reader.session),
                          ToNumber(reader.subscription));
+      break;
+    }
+    case FrameKind::kResend: {
+      // Nothing was sent since OPENED: all that follows is the reader's.
+      const wire::Reader reader = frame.As<wire::Resend>().reader;
+      reference_.Joining(index, IndexOf(reader.session),
+                         ToNumber(reader.subscription));
+      reference_.Joined(index, IndexOf(reader.session),
+                        ToNumber(reader.subscription));
+      client.frames->ResendEnd(reader.reader);
       break;
     }
     case FrameKind::kLeave:
