@@ -35,6 +35,7 @@ absl::StatusOr<RawPublisher> Client::Advertise(
     PublisherOptions options) {
   core::ChannelType channel;
   channel.type_name = type.full_name();
+  channel.retain_last = options.retain_last;
   if (options.share_schema) {
     IPC_ASSIGN_OR_RETURN(channel.schema, SchemaOf(type));
     channel.schema_hash = wire::Sha256(channel.schema);
@@ -43,8 +44,11 @@ absl::StatusOr<RawPublisher> Client::Advertise(
   return RawPublisher(impl_, number);
 }
 
-absl::StatusOr<RawPublisher> Client::AdvertiseRaw(std::string_view topic) {
-  IPC_ASSIGN_OR_RETURN(uint32_t number, impl_->OpenChannel(topic, {}));
+absl::StatusOr<RawPublisher> Client::AdvertiseRaw(std::string_view topic,
+                                                  PublisherOptions options) {
+  IPC_ASSIGN_OR_RETURN(
+      uint32_t number,
+      impl_->OpenChannel(topic, {.retain_last = options.retain_last}));
   return RawPublisher(impl_, number);
 }
 

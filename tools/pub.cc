@@ -4,6 +4,7 @@
 // so that its exit code tells whether they arrived.
 //
 //   open the source, connect, advertise, read  ->  publish N times  ->  flush
+//   and with --retain  ->  stay, because the publisher holds the last value
 //
 // The library's calls that wait are made in slices, between which a signal is
 // heard. A signal ends the publishing; what was accepted is still flushed.
@@ -55,10 +56,12 @@ constexpr char kFooter[] =
     "  date | ipcctl pub test/clock -\n"
     "  ipcctl pub test/load --raw x --count 0 --rate 1000   until Ctrl-C\n"
     "  ipcctl pub --wait boot/done --raw yes --timeout 60\n"
+    "  ipcctl pub --retain config/mode --raw day            until Ctrl-C\n"
     "\n"
     "Ctrl-C ends it after what was published is acknowledged; a second one at\n"
-    "once. Exit code 1 if fewer than N messages were published (N > 0) or\n"
-    "acknowledged.";
+    "once. With --retain it stays when all is published, because the value is\n"
+    "gone with its publisher; Ctrl-C then is a success. Exit code 1 if fewer\n"
+    "than N messages were published (N > 0) or acknowledged.";
 
 struct PubOptions {
   std::string topic;
@@ -69,6 +72,7 @@ struct PubOptions {
   double rate = 0;     // per second; 0: as fast as the bus takes them
   absl::Duration timeout = absl::Seconds(10);
   bool wait = false;
+  bool retain = false;
 };
 
 absl::Duration Since(SteadyClock::time_point start) {
@@ -91,6 +95,7 @@ class Pub {
   absl::Status PublishOne();
   absl::Status Interrupted() const;
   absl::Status Flush();
+  void Stay();
   // Repeats `call(slice)` while it returns kDeadlineExceeded and time is left.
   template <typename Call>
   absl::Status InSlices(const Call& call, bool stoppable);
@@ -113,6 +118,7 @@ absl::Status Pub::Run() {
   status = PublishAll();
   // What was accepted is not given up because a later one was not.
   absl::Status flushed = Flush();
+  if (options_.retain && status.ok() && flushed.ok()) Stay();
   ShowNotices(&events_);
   if (!status.ok()) return status;
   if (!flushed.ok()) return flushed;
@@ -142,7 +148,7 @@ absl::Status Pub::Advertise() {
   if (!client.ok()) return client.status();
   client_ = *std::move(client);
   absl::StatusOr<RawPublisher> publisher =
-      client_->AdvertiseRaw(options_.topic);
+      client_->AdvertiseRaw(options_.topic, {.retain_last = options_.retain});
   if (!publisher.ok()) return publisher.status();
   publisher_ = *std::move(publisher);
   return absl::OkStatus();
@@ -212,6 +218,14 @@ absl::Status Pub::Flush() {
       absl::FormatDuration(options_.timeout)));
 }
 
+// The broker may come and go meanwhile; the client tells the next one.
+void Pub::Stay() {
+  while (!stop_.Requested()) {
+    ShowNotices(&events_);
+    stop_.SleepFor(kSlice);
+  }
+}
+
 template <typename Call>
 absl::Status Pub::InSlices(const Call& call, bool stoppable) {
   const SteadyClock::time_point start = SteadyClock::now();
@@ -272,6 +286,9 @@ Command MakePub(CLI::App* app) {
              "for the acknowledgement; default 10");
   command->add_flag("--wait", options->wait,
                     "wait for the broker, without a limit");
+  command->add_flag("--retain", options->retain,
+                    "hand the last message to new subscriptions first,\n"
+                    "and stay for that until Ctrl-C");
   command->footer(kFooter);
   command->callback([options] { CheckSource(*options); });
   return {command, [options](const Globals& globals) {

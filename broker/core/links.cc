@@ -39,8 +39,9 @@ Link* Links::LinkOf(Session* publisher, Subscription* subscription) {
   made->publisher = publisher;
   made->subscription = subscription;
   link = made.get();
+  NotePositions(link);
   publisher->links.emplace(id, std::move(made));
-  if (subscription->request != 0) MarkUnheard(link);
+  if (subscription->request != 0 && subscription->reliable) MarkUnheard(link);
   return link;
 }
 
@@ -52,6 +53,7 @@ void Links::Attach(Channel* channel, Subscription* subscription,
   reading = std::make_unique<Reading>();
   reading->link = link;
   reading->channel = channel;
+  link->several |= link->readings.size() > 1;
 
   uint64_t from = EntryOf(*channel);
   auto position =
@@ -84,7 +86,9 @@ void Links::Attach(Channel* channel, Subscription* subscription,
       from = std::min(from, position->second + 1);
     }
   }
+  reading->lacks_value = true;
   if (position != subscription->positions.end()) {
+    reading->lacks_value = LacksAfter(*reading, position->second);
     subscription->positions.erase(position);
   }
   reading->consumed = from - 1;
@@ -95,17 +99,20 @@ void Links::Attach(Channel* channel, Subscription* subscription,
 
 void Links::ApplyPositions(Subscription* subscription) {
   for (auto& [number, link] : subscription->links) {
+    NotePositions(link);
     for (auto& [topic, reading] : link->readings) {
       auto position = subscription->positions.find(
           {link->publisher->key, reading->channel->number});
       if (position != subscription->positions.end()) {
         uint64_t sequence = position->second;
+        reading->lacks_value = LacksAfter(*reading, sequence);
         subscription->positions.erase(position);
         if (!subscription->reliable) {
           reading->consumed =
               std::min(sequence, EntryOf(*reading->channel) - 1);
         } else if (sequence < reading->consumed) {
-          TellLost(reading.get(), sequence + 1, reading->consumed);
+          TellLost(reading.get(), std::max(sequence + 1, reading->begins),
+                   reading->consumed);
         } else {
           acknowledgement_.OnConsumed(reading.get(), sequence);
         }
@@ -148,14 +155,15 @@ void Links::StartFresh(Link* link) {
   for (auto& [topic, reading] : link->readings) {
     claimed &= reading->claimed;
     if (!reading->claimed) PlaceAtEntry(reading.get());
-    lacks |= reading->resend_from < EntryOf(*reading->channel);
+    lacks |= reading->resend_from < EntryOf(*reading->channel) ||
+             LacksValue(*reading);
     told &= reading->told;
   }
   const Subscription& subscription = *link->subscription;
   if (!IsReady(subscription)) {
     // One that was asked for by JOIN and is away again joins anew.
     link->catch_up |= subscription.reliable && claimed;
-  } else if (!subscription.reliable || (!lacks && told && !link->unheard)) {
+  } else if (subscription.reliable && !lacks && told && !link->unheard) {
     GoLive(link);
   } else {
     // What its publisher may send to it before it hears of more is its, too.
@@ -165,7 +173,7 @@ void Links::StartFresh(Link* link) {
 }
 
 void Links::PlaceAtEntry(Reading* reading) {
-  reading->resend_from = EntryOf(*reading->channel);
+  reading->resend_from = reading->begins = EntryOf(*reading->channel);
   reading->consumed = reading->resend_from - 1;
   acknowledgement_.OnReadersChanged(reading->channel);
 }
@@ -173,7 +181,7 @@ void Links::PlaceAtEntry(Reading* reading) {
 void Links::Start(Link* link) {
   if (!IsReady(*link->publisher) || !IsReady(*link->subscription)) return;
   if (!link->subscription->reliable) {
-    GoLive(link);
+    LacksValue(*link) ? SendJoin(link) : GoLive(link);
   } else if (link->catch_up || !link->unheard) {
     link->catch_up = true;
     SendResend(link);
@@ -183,13 +191,25 @@ void Links::Start(Link* link) {
 }
 
 void Links::SendJoin(Link* link) {
+  Subscription* subscription = link->subscription;
   link->state = Link::State::kJoining;
   ++link->joins_under_way;
-  wire::Join join{.reader = ReaderOf(*link), .channels = {}};
+  wire::Join join{.reader = ReaderOf(*link),
+                  .channels = {},
+                  .transient = !subscription->reliable};
   for (const auto& [topic, reading] : link->readings) {
+    bool lacks = LacksValue(*reading);
+    if (lacks) Announce(*reading);
+    if (!lacks && join.transient) continue;
     join.channels.push_back(reading->channel->number);
   }
   state_.SendControl(link->publisher->connection, join);
+  if (subscription->reliable) return;  // AwaitPublishers has set the limit
+  link->join_until = state_.now + kJoinTimeout;
+  state_.timers.Add({.due = link->join_until,
+                     .kind = TimerKind::kJoin,
+                     .subject = ToNumber(subscription->session->number),
+                     .detail = ToNumber(subscription->id)});
 }
 
 void Links::SendResend(Link* link) {
@@ -205,7 +225,8 @@ void Links::SendResend(Link* link) {
     // Also if the publisher is lost before RESEND_END: what came of it would
     // have a hole behind it.
     reading->claimed = true;
-    resend.channels.push_back({reading->channel->number, reading->resend_from});
+    resend.channels.push_back(
+        {reading->channel->number, reading->resend_from, LacksValue(*reading)});
   }
   state_.SendControl(link->publisher->connection, resend);
 }
@@ -214,12 +235,22 @@ void Links::OnJoined(Link* link) {
   // Not the answer to what was asked before the reader's connection was lost:
   // the publisher takes the reader to begin at its last answer.
   if (link->joins_under_way > 0) --link->joins_under_way;
-  if (link->joins_under_way == 0) Begin(link);
+  if (link->joins_under_way > 0) return;
+  // The last values did not fit into the queue, or it has stalled on them.
+  if (link->state == Link::State::kBehind ||
+      link->state == Link::State::kAside) {
+    Heard(link);
+  }
+  Begin(link);
 }
 
 void Links::Begin(Link* link) {
   if (link->state != Link::State::kJoining) return;
-  for (auto& [topic, reading] : link->readings) PlaceAtEntry(reading.get());
+  // What a confirmed best-effort one has missed meanwhile, it is told.
+  bool begins = link->subscription->reliable || link->unheard;
+  for (auto& [topic, reading] : link->readings) {
+    if (begins) PlaceAtEntry(reading.get());
+  }
   Heard(link);
   GoLive(link);
 }
@@ -228,7 +259,13 @@ void Links::AwaitPublishers(Subscription* subscription, uint64_t request,
                             bool resumed) {
   subscription->request = request;
   subscription->confirm_from = subscription->confirm_until = state_.now;
-  if (!subscription->reliable || resumed) return;
+  if (resumed) return;
+  if (!subscription->reliable) {
+    for (auto& [number, link] : subscription->links) {
+      if (IsReady(*link->publisher) && LacksValue(*link)) MarkUnheard(link);
+    }
+    return;
+  }
   // Publishers that are on their way back do not know of it, either.
   if (state_.succeeds) {
     subscription->confirm_from =
@@ -246,7 +283,7 @@ void Links::AwaitPublishers(Subscription* subscription, uint64_t request,
 }
 
 void Links::MarkUnheard(Link* link) {
-  if (link->unheard || !link->subscription->reliable) return;
+  if (link->unheard) return;
   link->unheard = true;
   ++link->subscription->unheard_links;
 }
@@ -269,13 +306,17 @@ void Links::ConfirmIfHeard(Subscription* subscription) {
 
 void Links::OnJoinTimer(Session* session, SubscriptionId id) {
   auto found = session->subscriptions.find(id);
-  if (found == session->subscriptions.end() || found->second->request == 0) {
-    return;
-  }
+  if (found == session->subscriptions.end()) return;
   Subscription* subscription = found->second.get();
+  for (auto& [number, link] : subscription->links) {
+    bool due = !subscription->reliable && link->join_until <= state_.now;
+    if (due) Begin(link);
+  }
+  if (subscription->request == 0) return;
   if (state_.now >= subscription->confirm_until) {
     for (auto& [number, link] : subscription->links) {
-      Begin(link);
+      bool joining = link->state == Link::State::kJoining;
+      joining&& LacksValue(*link) ? JoinLater(link) : Begin(link);
       Heard(link);
     }
   }
@@ -314,7 +355,11 @@ void Links::GoLive(Link* link) {
   }
   link->state = Link::State::kLive;
   link->catch_up = false;
-  for (auto& [topic, reading] : link->readings) Enter(reading.get());
+  link->has_received = true;
+  for (auto& [topic, reading] : link->readings) {
+    reading->lacks_value = false;
+    Enter(reading.get());
+  }
 }
 
 void Links::Enter(Reading* reading) {
@@ -391,7 +436,10 @@ void Links::OnPublisherAway(Session* publisher) {
     for (auto& [topic, reading] : link->readings) {
       if (live) LackFrom(reading.get(), reading->channel->next_sequence);
       reading->told = false;
+      // What was on its way here is lost to best effort.
+      reading->lacks_value |= !link->subscription->reliable;
     }
+    if (!link->subscription->reliable) Heard(link.get());
     link->resend_under_way = false;
     link->joins_under_way = 0;
     // A reader that was still joining begins where the publisher does when it
@@ -405,12 +453,14 @@ void Links::OnReaderAway(Subscription* subscription) {
   for (auto& [number, link] : subscription->links) {
     for (auto& [topic, reading] : link->readings) {
       reading->resend_from = reading->consumed + 1;
+      reading->lacks_value = true;
     }
     // A reader that has not joined yet joins anew, for the reason above.
     bool joined = link->state != Link::State::kWaiting &&
                   link->state != Link::State::kJoining;
     if (joined) link->catch_up = subscription->reliable;
     link->unheard = false;
+    link->has_received &= subscription->reliable;  // it will tell
     Wait(link);
   }
   subscription->unheard_links = 0;

@@ -8,7 +8,7 @@
 // sends after it is live.
 //
 //                 JOIN            JOINED
-//   kWaiting ───────────> kJoining ─────> kLive
+//   kWaiting ───────────> kJoining ─────> kLive     last values before JOINED
 //      │  RESEND              RESEND_END    │ queue full
 //      └────────> kCatchingUp ───────────> kLive ───────> kBehind
 //                      ^                                     │ queue empty
@@ -70,6 +70,10 @@ class Links {
   void FallBehind(Subscription* subscription, Channel* channel,
                   uint64_t sequence);
   void FallBehindAgain(Link* link);
+  // Whether a frame that has come for this reader alone is to be passed on.
+  bool TakesResent(Link* link);
+  // Best effort: what it was sent before that value does not come any more.
+  void TellLostBefore(Reading* reading, uint64_t sequence);
 
   // The subscription has stalled: what waits for it is lost, its publishers go
   // on, and it is told exactly ...
@@ -109,6 +113,14 @@ class Links {
   void PlaceAtEntry(Reading* reading);
   static void LackFrom(Reading* reading, uint64_t sequence);
   void SendJoin(Link* link);
+  // -- last_values.cc
+  // Of a reader that has told that it has consumed as far as `position`.
+  static bool LacksAfter(const Reading& reading, uint64_t position);
+  static bool LacksValue(const Reading& reading);
+  static bool LacksValue(const Link& link);
+  static void NotePositions(Link* link);
+  void BeginAtValues(Link* link);
+  void JoinLater(Link* link);
   void Begin(Link* link);
   void SendResend(Link* link);
   void GoLive(Link* link);

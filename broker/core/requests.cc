@@ -34,6 +34,8 @@ absl::Status Requests::OnOpen(Session* session, const wire::Open& open,
     channel->acknowledged = open.first_sequence - 1;
     channel->stale = false;
   }
+  channel->retain_last = open.retain_last;
+  channel->retained_from = session->reopening ? 1 : open.next_sequence;
   TakeReaders(channel, open);
   for (Subscription* subscription : state_.patterns.Find(open.topic)) {
     links_.Attach(channel, subscription, std::nullopt);

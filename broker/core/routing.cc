@@ -200,21 +200,26 @@ bool Routing::Refuses(Channel* channel, const FrameHeader& header,
 void Routing::OnResent(Session* session, Frame* frame) {
   Finish();
   Link* link = links_.Find(session, ReaderId{frame->header.session});
-  if (link == nullptr || link->state != Link::State::kCatchingUp) return;
+  if (link == nullptr || !links_.TakesResent(link)) return;
   const Channel& channel = *session->channels[frame->header.target];
   auto reading = link->readings.find(channel.topic->id);
   if (reading == link->readings.end()) return;
   Subscription* subscription = link->subscription;
   // Only between publications: one that were cut would be sent again from its
   // beginning, and with a queue smaller than it, forever.
-  if (frame->header.fragment == 0 &&
+  if (subscription->reliable && frame->header.fragment == 0 &&
       subscription->lane.queue.bytes() + frame->bytes.size() >
           subscription->bytes) {
     links_.FallBehindAgain(link);
     return;
   }
+  if (frame->header.fragment == 0) {
+    links_.TellLostBefore(reading->second.get(), frame->header.sequence);
+  }
   if (frame->header.fragment == frame->header.last_fragment) {
-    reading->second->resend_from = frame->header.sequence + 1;
+    uint64_t& from = reading->second->resend_from;
+    from = std::max(from, frame->header.sequence + 1);
+    reading->second->lacks_value = false;
   }
   Stamp(channel, frame->header, frame->bytes.data());
   Deliver(subscription, frame->bytes, frame->header.fragment == 0 ? 1 : 0);

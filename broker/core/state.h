@@ -88,6 +88,8 @@ struct Channel {
   Topic* topic = nullptr;
   std::string type_name;
   std::string schema_hash;
+  bool retain_last = false;  // new readers get its last publication first
+  uint64_t retained_from = 1;  // what is before was given up by CLOSE
 
   // -- Hot: for each frame
   uint64_t next_sequence = 1;  // of the publication that comes or is under way
@@ -125,13 +127,16 @@ struct Reading {
   // begins with what its publisher sends when the link starts.
   bool claimed = false;
   bool told = false;  // to the publisher, on its present connection
+  uint64_t begins = 1;  // what is before is not the subscription's at all
+  // If the channel retains: the last value may not have reached it.
+  bool lacks_value = false;
 };
 
 // All readings between one publisher's session and one subscription.
 struct Link {
   enum class State {
     kWaiting,     // the publisher is away or reopening, or the reader is away
-    kJoining,     // JOIN is sent; live behind JOINED
+    kJoining,     // JOIN is sent; last values pass; live behind JOINED
     kLive,        // frames pass
     kBehind,      // the queue was full; to be caught up when it is empty
     kCatchingUp,  // RESEND is sent; live behind RESEND_END
@@ -147,6 +152,11 @@ struct Link {
   uint32_t joins_under_way = 0;  // asked for, and not answered yet
   // The subscription is not confirmed before the publisher has answered.
   bool unheard = false;
+  MonotonicTime join_until;  // best effort: live then without an answer
+  // Last values, see last_values.cc: the reader may have received something
+  // of this publisher; there was more than one channel.
+  bool has_received = false;
+  bool several = false;
   absl::btree_map<TopicId, std::unique_ptr<Reading>> readings;
 };
 

@@ -145,15 +145,21 @@ void Log::SkipFrame() {
   sent_ = Next(boundary_);
 }
 
-void Log::Release(std::span<const uint64_t> acknowledged) {
-  for (head_ = Normalize(head_); head_ < sent_; head_ = Normalize(head_)) {
-    wire::FrameHeader header = HeaderAt(head_);
-    if (head_ + header.size > sent_ ||
+uint64_t Log::Releasable(std::span<const uint64_t> acknowledged) const {
+  uint64_t at = Normalize(head_);
+  while (at < sent_) {
+    wire::FrameHeader header = HeaderAt(at);
+    if (at + header.size > sent_ ||
         header.sequence > acknowledged[header.target]) {
-      return;
+      break;
     }
-    head_ += header.size;
+    at = Normalize(at + header.size);
   }
+  return at;
+}
+
+void Log::Release(std::span<const uint64_t> acknowledged) {
+  head_ = Releasable(acknowledged);
   if (head_ != tail_) return;
   // Starting over keeps a quiet publisher within a few cache lines.
   if (capacity_ != window_bytes_) {

@@ -67,6 +67,8 @@ class Log {
   // Forgets the oldest publications up to the first that `acknowledged` (by
   // channel number) does not cover.
   void Release(std::span<const uint64_t> acknowledged);
+  // Where that is.
+  uint64_t Releasable(std::span<const uint64_t> acknowledged) const;
 
   // -- Looking at frames.
 

@@ -9,12 +9,17 @@
 
 #include "absl/strings/str_cat.h"
 #include "libipc/base/check.h"
+#include "libipc/base/status_macros.h"
 
 namespace ipc::core {
 namespace {
 
 // Frames sent again are copied to the control stream in pieces of this size.
 constexpr size_t kResendPieceBytes = 128 * 1024;
+
+bool ByNumber(const wire::Resend::From& a, const wire::Resend::From& b) {
+  return a.channel < b.channel;
+}
 
 }  // namespace
 
@@ -35,6 +40,11 @@ absl::StatusOr<ChannelNumber> Publishing::Open(std::string_view topic,
         "topic ", channel.topic, " is advertised with type '",
         channel.type.type_name, "' already, not '", type.type_name, "'"));
   }
+  if (type.retain_last && !channel.retain_last) {
+    IPC_RETURN_IF_ERROR(CheckRetain(channel));
+    channel.retain_last = true;
+    retained_.Begin(channel.number, channel.next_sequence);
+  }
   ++channel.handles;
   if (channel.state == ChannelState::kClosed ||
       channel.state == ChannelState::kRefused) {
@@ -49,8 +59,28 @@ absl::StatusOr<ChannelNumber> Publishing::Open(std::string_view topic,
 void Publishing::Release(ChannelNumber number) {
   Channel* channel = Find(number);
   IPC_CHECK(channel != nullptr && channel->handles > 0);
-  --channel->handles;
+  if (--channel->handles == 0) {
+    channel->retain_last = false;
+    retained_.End(number);
+  }
   CloseIfDone(channel);
+}
+
+// Broker and handles of a topic must be of one mind about it.
+absl::Status Publishing::CheckRetain(const Channel& channel) const {
+  if (channel.handles > 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "topic ", channel.topic, " is advertised without retain_last already"));
+  }
+  bool told = connected_ && (channel.state == ChannelState::kOpen ||
+                             channel.state == ChannelState::kOpening);
+  if (told && !channel.retain_told) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "topic ", channel.topic,
+        " was advertised without retain_last, and "
+        "what was published is not acknowledged yet: Flush first"));
+  }
+  return absl::OkStatus();
 }
 
 // A channel stays open until the broker has no reason to speak of it.
@@ -63,6 +93,14 @@ void Publishing::CloseIfDone(Channel* channel) {
   channel->state = ChannelState::kClosed;
   channel->readers.clear();
   channel->readers_known = false;
+  // A last value that is being handed out may still be in the log.
+  auto closed = [channel](const wire::Resend::From& from) {
+    return from.channel == channel->number;
+  };
+  for (Job& job : jobs_) std::erase_if(job.channels, closed);
+  for (Joining& joining : joins_) {
+    if (joining.values) std::erase_if(joining.values->channels, closed);
+  }
   wire::AppendFrame(
       {.kind = wire::FrameKind::kClose, .target = ToNumber(channel->number)},
       "", &control_);
@@ -201,7 +239,9 @@ void Publishing::SendOpen(Channel* channel) {
       .first_sequence = acknowledged_[ToNumber(channel->number)] + 1,
       .next_sequence = NextUnsent(channel->number),
       .readers_known = channel->readers_known,
-      .readers = channel->readers};
+      .readers = channel->readers,
+      .retain_last = channel->retain_last};
+  channel->retain_told = channel->retain_last;
   wire::AppendControl(open, kOpenRequestBit | ToNumber(channel->number),
                       &control_);
 }
@@ -225,8 +265,8 @@ const std::vector<std::span<const std::byte>>& Publishing::Gather() {
   if (sending_sent_ == sending_.size()) {
     sending_.clear();
     sending_sent_ = 0;
-    SendJoined();
-    if (control_.empty()) ContinueJobs();
+    AnswerJoins();
+    if (control_.empty() && joins_.empty()) ContinueJobs();
     sending_.swap(control_);
   }
   if (sending_sent_ < sending_.size()) {
@@ -237,11 +277,21 @@ const std::vector<std::span<const std::byte>>& Publishing::Gather() {
     segments_.push_back(
         std::as_bytes(std::span(sending_)).subspan(sending_sent_));
   }
-  if (connected_ && jobs_.empty() && cut_bytes_ == 0) {
-    bool all_open = unopened_ == 0 && !refused_in_log_;
-    log_.Unsent(all_open ? Log::kNoGate : Gate(), &segments_);
-  }
+  if (connected_ && cut_bytes_ == 0) log_.Unsent(Gate(), &segments_);
   return segments_;
+}
+
+uint64_t Publishing::Gate() {
+  if (joins_.empty() && jobs_.empty()) {
+    bool all_open = unopened_ == 0 && !refused_in_log_;
+    return all_open ? Log::kNoGate : ChannelGate();
+  }
+  if (!JoinWaits()) return log_.sent();
+  uint64_t end = log_.Normalize(log_.SentFramesEnd());
+  while (end < log_.tail() && log_.HeaderAt(end).fragment != 0) {
+    end = log_.Next(end);
+  }
+  return end;
 }
 
 void Publishing::Sent(size_t bytes) {
@@ -258,6 +308,7 @@ void Publishing::Sent(size_t bytes) {
 
 // Acknowledgements may overtake our own notice of what was sent.
 void Publishing::Trim() {
+  if (retained_.any()) retained_.Keep(log_, acknowledged_);
   log_.Release(acknowledged_);
   if (log_.empty()) refused_in_log_ = false;
 }
@@ -278,7 +329,7 @@ bool Publishing::IsRefused(const wire::FrameHeader& header) const {
          channels_[header.target].state == ChannelState::kRefused;
 }
 
-uint64_t Publishing::Gate() {
+uint64_t Publishing::ChannelGate() {
   uint64_t at = log_.Normalize(log_.SentFramesEnd());
   for (; at < log_.tail(); at = log_.Next(at)) {
     wire::FrameHeader header = log_.HeaderAt(at);
@@ -293,37 +344,95 @@ uint64_t Publishing::Gate() {
   return at;
 }
 
+// A reader that gets a last value and then the rest of its successor would
+// miss the beginning of that.
+bool Publishing::JoinWaits() {
+  if (joins_.empty() || joins_.front().values.has_value()) return false;
+  uint64_t next = log_.Normalize(log_.SentFramesEnd());
+  if (next >= log_.tail()) return false;
+  wire::FrameHeader header = log_.HeaderAt(next);
+  const std::vector<ChannelNumber>& channels = joins_.front().join.channels;
+  return header.fragment != 0 && channels_[header.target].retain_last &&
+         std::find(channels.begin(), channels.end(),
+                   ChannelNumber{header.target}) != channels.end();
+}
+
 // The mark stands in front of everything of the log that is not sent yet.
-void Publishing::SendJoined() {
-  for (const wire::Join& join : joins_) {
-    for (ChannelNumber number : join.channels) {
-      if (Channel* channel = Find(number)) {
-        wire::Reader reader = join.reader;
-        reader.from = NextUnsent(number);
-        SetReader(channel, reader);
-      }
+void Publishing::AnswerJoins() {
+  while (!joins_.empty() && control_.size() < kResendPieceBytes &&
+         !JoinWaits()) {
+    Joining& next = joins_.front();
+    if (!next.values.has_value()) {
+      Note(next.join);
+      next.values = ValuesFor(next.join);
     }
+    if (!Continue(&*next.values)) continue;
     wire::AppendFrame({.kind = wire::FrameKind::kJoined,
-                       .session = ToNumber(join.reader.reader)},
+                       .session = ToNumber(next.join.reader.reader)},
                       "", &control_);
+    joins_.pop_front();
   }
-  joins_.clear();
+}
+
+// Its beginning is the same now as when JOINED is sent: the log stays as it is.
+void Publishing::Note(const wire::Join& join) {
+  for (ChannelNumber number : join.channels) {
+    Channel* channel = Find(number);
+    if (channel == nullptr || join.transient) continue;
+    wire::Reader reader = join.reader;
+    reader.from = NextUnsent(number);
+    SetReader(channel, reader);
+  }
+}
+
+Publishing::Job Publishing::ValuesFor(const wire::Join& join) {
+  Job values{.reader = join.reader.reader, .channels = {}};
+  for (ChannelNumber number : join.channels) {
+    if (Find(number) == nullptr || !Get(number).retain_last) continue;
+    uint64_t last = NextUnsent(number) - 1;
+    if (!retained_.Covers(ToNumber(number), last)) continue;
+    values.channels.push_back({number, last});
+  }
+  std::sort(values.channels.begin(), values.channels.end(), ByNumber);
+  if (values.channels.empty()) values.offset = log_.tail();
+  return values;
 }
 
 void Publishing::ContinueJobs() {
   while (!jobs_.empty() && control_.size() < kResendPieceBytes) {
     Job& job = jobs_.front();
-    job.offset = log_.Normalize(std::max(job.offset, log_.head()));
-    if (job.offset < log_.SentFramesEnd()) {
-      ResendFrame(job);
-      job.offset = log_.Next(job.offset);
-      continue;
-    }
+    if (!Continue(&job)) continue;
     wire::AppendFrame(
         {.kind = wire::FrameKind::kResendEnd, .session = ToNumber(job.reader)},
         "", &control_);
     jobs_.pop_front();
   }
+}
+
+bool Publishing::Continue(Job* job) {
+  // The log may have released something since the last time.
+  while (job->kept != retained_.kept()) {
+    Retained::Kept kept = retained_.Next(job->kept, job->channels);
+    if (kept.number == 0) {
+      job->kept = retained_.kept();
+      break;
+    }
+    job->kept = kept.number;
+    std::span<const std::byte> rest = std::as_bytes(std::span(kept.frames));
+    while (!rest.empty()) {
+      wire::FrameHeader header = wire::LoadHeader(rest.data());
+      AppendForReader(header, rest.first(header.size), job->reader);
+      rest = rest.subspan(header.size);
+    }
+    if (control_.size() >= kResendPieceBytes) return false;
+  }
+  while (control_.size() < kResendPieceBytes) {
+    job->offset = log_.Normalize(std::max(job->offset, log_.head()));
+    if (job->offset >= log_.SentFramesEnd()) return true;
+    ResendFrame(*job);
+    job->offset = log_.Next(job->offset);
+  }
+  return false;
 }
 
 void Publishing::ResendFrame(const Job& job) {
@@ -338,9 +447,14 @@ void Publishing::ResendFrame(const Job& job) {
       header.sequence < wanted->sequence) {
     return;
   }
+  AppendForReader(header, log_.FrameAt(job.offset), job.reader);
+}
+
+void Publishing::AppendForReader(wire::FrameHeader header,
+                                 std::span<const std::byte> frame,
+                                 ReaderId reader) {
   header.flags = wire::kFlagResend;
-  header.session = ToNumber(job.reader);
-  std::span<const std::byte> frame = log_.FrameAt(job.offset);
+  header.session = ToNumber(reader);
   wire::AppendFrame(
       header,
       {reinterpret_cast<const char*>(frame.data()) + kFrameHeaderBytes,
@@ -398,6 +512,9 @@ bool Publishing::OnRefusedOpen(uint64_t request, const absl::Status& status,
   channel->refusal = status;
   --unopened_;
   acknowledged_[ToNumber(channel->number)] = channel->next_sequence - 1;
+  if (channel->retain_last) {
+    retained_.Begin(channel->number, channel->next_sequence);
+  }
   refused_in_log_ = true;
   *topic = channel->topic;
   return true;
@@ -422,7 +539,9 @@ bool Publishing::OnAck(ChannelNumber number, uint64_t sequence) {
   return true;
 }
 
-void Publishing::OnJoin(const wire::Join& join) { joins_.push_back(join); }
+void Publishing::OnJoin(const wire::Join& join) {
+  joins_.push_back({join, std::nullopt});
+}
 
 // A join that is not answered is one nobody waits for.
 void Publishing::OnLeave(ReaderId reader) {
@@ -431,8 +550,8 @@ void Publishing::OnLeave(ReaderId reader) {
       return known.reader == reader;
     });
   }
-  std::erase_if(joins_, [reader](const wire::Join& join) {
-    return join.reader.reader == reader;
+  std::erase_if(joins_, [reader](const Joining& joining) {
+    return joining.join.reader.reader == reader;
   });
   for (Job& job : jobs_) {
     if (job.reader == reader) job.channels.clear();
@@ -442,7 +561,7 @@ void Publishing::OnLeave(ReaderId reader) {
 // What a reader wants again is less than what it is entitled to: what waits for
 // it in the broker is left out, and would be lost with the broker.
 void Publishing::OnResend(const wire::Resend& resend) {
-  Job job{resend.reader.reader, resend.channels, log_.head()};
+  Job job{.reader = resend.reader.reader, .channels = resend.channels};
   for (const wire::Resend::From& from : resend.channels) {
     Channel* channel = Find(from.channel);
     if (channel == nullptr || Owes(*channel, job.reader, from.sequence)) {
@@ -452,10 +571,14 @@ void Publishing::OnResend(const wire::Resend& resend) {
     reader.from = from.sequence;
     SetReader(channel, reader);
   }
-  std::sort(job.channels.begin(), job.channels.end(),
-            [](const wire::Resend::From& a, const wire::Resend::From& b) {
-              return a.channel < b.channel;
-            });
+  for (wire::Resend::From& from : job.channels) {
+    if (!from.last_value || Find(from.channel) == nullptr) continue;
+    uint64_t last = NextUnsent(from.channel) - 1;
+    if (retained_.Covers(ToNumber(from.channel), last)) {
+      from.sequence = std::min(from.sequence, last);
+    }
+  }
+  std::sort(job.channels.begin(), job.channels.end(), ByNumber);
   jobs_.push_back(std::move(job));
 }
 

@@ -5,14 +5,16 @@
 //
 // The stream to the broker is, in this order:
 //   1. the rest of a frame that was cut
-//   2. control frames; among them, while a reader is being caught up, the
-//      frames sent again for it, closed by RESEND_END
+//   2. control frames; among them, for a reader that is new, the last values
+//      that it gets, closed by JOINED; and while a reader is being caught up,
+//      the frames sent again for it, closed by RESEND_END
 //   3. the log, up to the first frame of a channel that is not open yet;
-//      nothing of it while a reader is being caught up
+//      nothing of it before these marks
 //
 // So what was sent of the log before RESEND_END is exactly what the resend
-// covers, and a channel's first frame follows the broker's OPENED, by which
-// time its readers are known here.
+// covers, a reader that joins gets the last value and then what follows it,
+// and a channel's first frame follows the broker's OPENED, by which time its
+// readers are known here.
 
 #ifndef IPC_LIBIPC_CORE_PUBLISHING_H_
 #define IPC_LIBIPC_CORE_PUBLISHING_H_
@@ -20,6 +22,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,15 +32,17 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libipc/core/log.h"
+#include "libipc/core/retained.h"
 #include "libipc/wire/control.h"
 
 namespace ipc::core {
 
-// What a channel carries.
+// What a channel carries, and how.
 struct ChannelType {
-  std::string type_name;
-  std::string schema_hash;
-  std::string schema;  // FileDescriptorSet
+  std::string type_name = {};
+  std::string schema_hash = {};
+  std::string schema = {};   // FileDescriptorSet
+  bool retain_last = false;  // new readers get the last publication first
 };
 
 class Publishing {
@@ -47,7 +52,9 @@ class Publishing {
   // -- Channels. Handles on one topic share a channel; a topic keeps its
   // channel and its count of sequences as long as the client lives.
 
-  // Errors: kInvalidArgument if the topic is open with another type.
+  // Errors: kInvalidArgument if the topic is open with another type, or
+  // without retain_last; kFailedPrecondition if it is without retain_last
+  // until what was published is acknowledged.
   absl::StatusOr<ChannelNumber> Open(std::string_view topic,
                                      const ChannelType& type);
   void Release(ChannelNumber number);
@@ -121,17 +128,26 @@ class Publishing {
     ChannelType type;
     ChannelState state = ChannelState::kClosed;
     int handles = 0;
+    bool retain_last = false;  // as long as there are handles
+    bool retain_told = false;  // in the last OPEN
     absl::Status refusal;
     uint64_t next_sequence = 1;
     bool readers_known = false;
     std::vector<wire::Reader> readers;
     uint32_t subscriptions = 0;
   };
-  // A reader that is being caught up.
+  // What is sent to one reader alone: what was sent before of the log, and in
+  // front of that what is kept of channels that retain.
   struct Job {
     ReaderId reader{};
     std::vector<wire::Resend::From> channels;  // wanted, by number
-    uint64_t offset = 0;                       // of the next frame to look at
+    uint64_t kept = 0;    // the last that was looked at, see Retained
+    uint64_t offset = 0;  // of the next frame of the log to look at
+  };
+  // A reader that is to be answered JOINED.
+  struct Joining {
+    wire::Join join;
+    std::optional<Job> values;  // once they are chosen
   };
 
   Channel* Find(ChannelNumber number);
@@ -148,10 +164,21 @@ class Publishing {
   bool IsRefused(const wire::FrameHeader& header) const;
   // The offset of the first frame that must wait.
   uint64_t Gate();
-  void SendJoined();
+  // Of a channel that is refused, not open, or not asked for yet.
+  uint64_t ChannelGate();
+  absl::Status CheckRetain(const Channel& channel) const;
+  // The next reader to join waits for the end of a publication.
+  bool JoinWaits();
+  void AnswerJoins();
+  Job ValuesFor(const wire::Join& join);
+  void Note(const wire::Join& join);
   void ContinueJobs();
+  // Appends a piece of what `job` is about; returns whether that was the last.
+  bool Continue(Job* job);
   // Appends the next frame of `job`, if it is wanted.
   void ResendFrame(const Job& job);
+  void AppendForReader(wire::FrameHeader header,
+                       std::span<const std::byte> frame, ReaderId reader);
 
   Log log_;
   std::deque<Channel> channels_ = std::deque<Channel>(1);  // by number, from 1
@@ -159,14 +186,15 @@ class Publishing {
   std::vector<uint64_t> acknowledged_ = {0};  // by channel number
   uint64_t unopened_ = 0;                     // channels in kOpening
   bool refused_in_log_ = false;  // the log may hold what is not to be sent
+  Retained retained_;
 
   bool connected_ = false;
   std::string control_;
-  std::string sending_;            // control frames that Gather has handed out
-  size_t sending_sent_ = 0;        // of them
-  size_t cut_bytes_ = 0;           // of the last Gather: before `sending_`
-  std::vector<wire::Join> joins_;  // to be answered
-  std::deque<Job> jobs_;
+  std::string sending_;      // control frames that Gather has handed out
+  size_t sending_sent_ = 0;  // of them
+  size_t cut_bytes_ = 0;     // of the last Gather: before `sending_`
+  std::deque<Joining> joins_;
+  std::deque<Job> jobs_;  // readers that are being caught up
   std::vector<std::span<const std::byte>> segments_;
 
   uint64_t published_ = 0;

@@ -175,6 +175,7 @@ std::string Encode(const Open& message) {
   proto.set_first_sequence(message.first_sequence);
   proto.set_next_sequence(message.next_sequence);
   proto.set_readers_known(message.readers_known);
+  proto.set_retain_last(message.retain_last);
   for (const Reader& reader : message.readers) {
     SetReader(reader, proto.add_readers());
   }
@@ -196,6 +197,7 @@ bool Parse(std::string_view payload, Open* message) {
   message->first_sequence = proto->first_sequence();
   message->next_sequence = proto->next_sequence();
   message->readers_known = proto->readers_known();
+  message->retain_last = proto->retain_last();
   return true;
 }
 
@@ -306,6 +308,7 @@ std::string Encode(const Join& message) {
   for (ChannelNumber channel : message.channels) {
     proto.add_channels(ToNumber(channel));
   }
+  proto.set_transient(message.transient);
   return proto.SerializeAsString();
 }
 
@@ -317,6 +320,7 @@ bool Parse(std::string_view payload, Join* message) {
     if (channel == 0) return false;
     message->channels.push_back(ChannelNumber{channel});
   }
+  message->transient = proto->transient();
   return true;
 }
 
@@ -327,6 +331,7 @@ std::string Encode(const Resend& message) {
     pb::Resend::From* added = proto.add_channels();
     added->set_channel(ToNumber(from.channel));
     added->set_sequence(from.sequence);
+    added->set_last_value(from.last_value);
   }
   return proto.SerializeAsString();
 }
@@ -338,7 +343,7 @@ bool Parse(std::string_view payload, Resend* message) {
   for (const pb::Resend::From& from : proto->channels()) {
     if (from.channel() == 0) return false;
     message->channels.push_back(
-        {ChannelNumber{from.channel()}, from.sequence()});
+        {ChannelNumber{from.channel()}, from.sequence(), from.last_value()});
   }
   return true;
 }

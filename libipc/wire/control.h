@@ -92,6 +92,7 @@ struct Open {
   uint64_t next_sequence = 1;
   bool readers_known = false;
   std::vector<Reader> readers;
+  bool retain_last = false;
 };
 
 struct Opened {
@@ -142,6 +143,7 @@ struct Join {
   static constexpr FrameKind kKind = FrameKind::kJoin;
   Reader reader;
   std::vector<ChannelNumber> channels;
+  bool transient = false;
 };
 
 struct Resend {
@@ -149,6 +151,7 @@ struct Resend {
   struct From {
     ChannelNumber channel{};
     uint64_t sequence = 0;
+    bool last_value = false;
   };
   Reader reader;
   std::vector<From> channels;

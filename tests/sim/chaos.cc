@@ -52,6 +52,7 @@ struct Plan {
   double large = 0.02;
   double best_effort = 0.3;
   double pull = 0.3;
+  double retain = 0;      // of the topics that are advertised
   double clean_stop = 0;  // of the broker, which leaves no sign of itself
   bool late = false;      // absences may be longer than the recovery grace
   uint64_t reconnect_ms = 100;
@@ -92,6 +93,7 @@ Plan::Plan(Random* random, bool stalls) {
   best_effort = sometimes(0.6, 0.1, 0.7);
   pull = sometimes(0.7, 0.1, 1);
   clean_stop = sometimes(0.3, 0.2, 1);
+  retain = sometimes(0.6, 0.2, 1);
   reconnect_ms = random->Chance(0.5) ? 20 : 600;
   if (clean_stop > 0) {
     reconnect_ms = 50;
@@ -196,7 +198,7 @@ void Chaos::Start() {
 void Chaos::StartClient() {
   int process = world_.AddClient(plan_.window_bytes);
   Client& client = world_.client(process);
-  if (Roll(0.8)) client.Advertise(dice_.Pick(Topics()));
+  if (Roll(0.8)) client.Advertise(dice_.Pick(Topics()), Roll(plan_.retain));
   if (Roll(0.7)) Subscribe(&client);
 }
 
@@ -276,7 +278,7 @@ void Chaos::ActOfApplication(Client* client) {
   const std::string& topic = dice_.Pick(Topics());
   if (Roll(plan_.advertise) && client->advertised().size() < 3 &&
       !client->advertises(topic)) {
-    client->Advertise(topic);
+    client->Advertise(topic, Roll(plan_.retain));
   }
   if (Roll(plan_.release) && client->advertises(topic)) client->Release(topic);
 }

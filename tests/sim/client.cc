@@ -212,14 +212,21 @@ void Client::OnTime(MonotonicTime now) {
 
 // -- The application
 
-void Client::Advertise(const std::string& topic) {
-  auto number = session_.publishing().Open(
-      topic, {.type_name = "sim.Message", .schema_hash = "", .schema = ""});
+void Client::Advertise(const std::string& topic, bool retain_last) {
+  core::Publishing& publishing = session_.publishing();
+  auto number = publishing.Open(
+      topic, {.type_name = "sim.Message", .retain_last = retain_last});
+  // It is open still from before, without.
+  if (absl::IsFailedPrecondition(number.status()) && retain_last) {
+    retain_last = false;
+    number = publishing.Open(topic, {.type_name = "sim.Message"});
+  }
   if (!number.ok()) {
     history_.Fail(number.status().ToString());
     return;
   }
   advertised_[topic] = *number;
+  if (retain_last) history_.OnRetained(process_, ToNumber(*number));
   Send();
 }
 

@@ -64,7 +64,7 @@ class Client {
 
   // -- The application
 
-  void Advertise(const std::string& topic);
+  void Advertise(const std::string& topic, bool retain_last = false);
   void Release(const std::string& topic);
   bool advertises(const std::string& topic) const {
     return advertised_.contains(topic);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libipc/base/limits.h"
 #include "tests/sim/random.h"
 
 namespace ipc::sim {
@@ -59,12 +60,17 @@ int History::AddProcess(const Token& token) {
                         .publications = {},
                         .by_channel = {},
                         .topics = {},
-                        .released_at = {}});
+                        .released_at = {},
+                        .retained_from = {}});
   by_token_[token] = process;
   return process;
 }
 
 void History::OnProcessDied(int process) { processes_[process].alive = false; }
+
+void History::OnRetained(int process, uint32_t channel) {
+  processes_[process].retained_from[channel] = NextSequence(process, channel);
+}
 
 uint64_t History::NextSequence(int process, uint32_t channel) const {
   auto found = processes_[process].by_channel.find(channel);
@@ -83,11 +89,14 @@ void History::OnAccepted(int process, uint32_t channel, std::string_view topic,
                                     .sequence = indices.size(),
                                     .bytes = payload_bytes,
                                     .accepted_at = ++now_});
+  publisher.publications.back().retained =
+      publisher.retained_from.contains(channel);
   ++accepted_;
 }
 
 void History::OnReleased(int process, uint32_t channel) {
   processes_[process].released_at[channel] = ++now_;
+  processes_[process].retained_from.erase(channel);
 }
 
 History::Publication* History::Find(int process, uint32_t channel,
@@ -129,6 +138,7 @@ int History::AddSubscription(int process, std::string_view pattern,
                             .pattern = std::string(pattern),
                             .reliable = reliable,
                             .made_at = ++now_,
+                            .made = time_,
                             .progress = {}});
   return static_cast<int>(subscriptions_.size()) - 1;
 }
@@ -136,7 +146,9 @@ int History::AddSubscription(int process, std::string_view pattern,
 void History::OnConfirmed(int subscription) {
   Subscription& confirmed = subscriptions_[subscription];
   confirmed.resumed_at = ++now_;
-  if (confirmed.confirmed_at == 0) confirmed.confirmed_at = now_;
+  if (confirmed.confirmed_at != 0) return;
+  confirmed.confirmed_at = now_;
+  confirmed.heard_by_all = time_ - confirmed.made < kJoinTimeout;
 }
 
 void History::OnUnsubscribed(int subscription) {
@@ -172,10 +184,11 @@ void History::OnHandled(int subscription, const Seen& seen) {
     Fail(absl::StrCat(Name(to), " got ", Name(publisher, *publication),
                       " with another content"));
   }
-  if (!Entitled(*publication, to)) {
+  if (!Entitled(*publication, to) && !IsValueFor(to, from, *publication)) {
     Fail(absl::StrCat("entitlement: ", Name(to), " got ",
                       Name(publisher, *publication),
-                      ", which was sent before the subscription was made"));
+                      ", which was sent before the subscription was made and "
+                      "is not a last value"));
   }
   Progress& progress = to.progress[publisher];
   size_t index = from.by_channel.at(seen.channel)[seen.sequence - 1];
@@ -202,6 +215,46 @@ bool History::Entitled(const Publication& publication,
   }
   return publication.received_on == publication.sent_on &&
          publication.received_at > subscription.made_at;
+}
+
+const History::Publication* History::ValueFor(
+    const Process& publisher, uint32_t channel,
+    const Subscription& subscription) const {
+  auto known = publisher.by_channel.find(channel);
+  if (known == publisher.by_channel.end()) return nullptr;
+  const Publication* value = nullptr;
+  for (size_t index : known->second) {
+    const Publication& sent = publisher.publications[index];
+    if (sent.sent_at == 0 || sent.sent_at > subscription.made_at) break;
+    value = &sent;
+  }
+  return value;
+}
+
+bool History::IsValueFor(const Subscription& subscription,
+                         const Process& publisher,
+                         const Publication& publication) const {
+  return publication.retained &&
+         ValueFor(publisher, publication.channel, subscription) == &publication;
+}
+
+void History::CheckValues(const Subscription& subscription, int publisher) {
+  const Process& from = processes_[publisher];
+  if (MayLose(subscription) || !subscription.heard_by_all) return;
+  auto progress = subscription.progress.find(publisher);
+  for (const auto& [channel, first] : from.retained_from) {
+    const Publication* value = ValueFor(from, channel, subscription);
+    if (value == nullptr || value->sequence < first ||
+        !Matches(subscription.pattern, from.topics.at(channel))) {
+      continue;
+    }
+    bool got = progress != subscription.progress.end() &&
+               progress->second.last.contains(channel) &&
+               progress->second.last.at(channel) >= value->sequence;
+    if (got) continue;
+    Fail(absl::StrCat("last value: ", Name(subscription), " never got ",
+                      Name(publisher, *value)));
+  }
 }
 
 void History::CheckOrder(const Subscription& subscription, int publisher,
@@ -343,7 +396,9 @@ void History::CheckEnd() {
       Fail(absl::StrCat(Name(to), " was never confirmed"));
     }
     for (size_t i = 0; i < processes_.size(); ++i) {
-      if (processes_[i].alive) CheckEndOf(to, static_cast<int>(i));
+      if (!processes_[i].alive) continue;
+      CheckValues(to, static_cast<int>(i));
+      CheckEndOf(to, static_cast<int>(i));
     }
   }
 }

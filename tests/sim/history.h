@@ -14,7 +14,11 @@
 //                place and for a reason that can be; reliable: nothing is
 //                missing
 //   entitlement  no subscription sees what was sent before it was made, but
-//                for bytes that were under way to the broker at that moment
+//                for bytes that were under way to the broker at that moment,
+//                and for the last value of a channel that retains it
+//   last value   a subscription's first message of such a channel is what was
+//                sent last before it was made, or something later; a reliable
+//                one gets that in any case
 //   content      what is handed over is what was published, on its topic
 //
 // Time is a count of events here.
@@ -31,6 +35,7 @@
 #include <vector>
 
 #include "libipc/base/ids.h"
+#include "libipc/base/monotonic_time.h"
 
 namespace ipc::sim {
 
@@ -69,6 +74,7 @@ class History {
   // ... but for a publisher that was away so long that its readers may have
   // been told to forget it.
   void AllowRepetition(int process) { processes_[process].forgotten = true; }
+  void SetTime(MonotonicTime time) { time_ = time; }
 
   // Reliable subscriptions that consume nothing may be set aside: they may lose
   // messages, but are told which.
@@ -82,11 +88,13 @@ class History {
 
   // -- Publishing
 
+  // The channel retains what is published from now on, until it is released.
+  void OnRetained(int process, uint32_t channel);
+  void OnReleased(int process, uint32_t channel);
   // The channel's next sequence.
   uint64_t NextSequence(int process, uint32_t channel) const;
   void OnAccepted(int process, uint32_t channel, std::string_view topic,
                   size_t payload_bytes);
-  void OnReleased(int process, uint32_t channel);
   // The socket `connection` took, or gave to the broker, the last byte.
   void OnSent(int process, uint64_t connection, uint32_t channel,
               uint64_t sequence);
@@ -126,6 +134,7 @@ class History {
     uint64_t sequence = 0;
     size_t bytes = 0;
     uint64_t accepted_at = 0;
+    bool retained = false;
     uint64_t sent_at = 0;  // 0: not yet
     uint64_t sent_on = 0;
     uint64_t received_at = 0;
@@ -140,6 +149,8 @@ class History {
     std::map<uint32_t, std::vector<size_t>> by_channel;  // by sequence - 1
     std::map<uint32_t, std::string> topics;              // by channel
     std::map<uint32_t, uint64_t> released_at;            // last, by channel
+    // First sequence that is retained, by channel.
+    std::map<uint32_t, uint64_t> retained_from;
   };
   struct Progress {
     size_t next = 0;  // publications below are behind us
@@ -153,6 +164,9 @@ class History {
     uint64_t made_at = 0;
     uint64_t confirmed_at = 0;  // 0: not yet
     uint64_t resumed_at = 0;    // last confirmed
+    MonotonicTime made;
+    // Confirmed before the broker gave up waiting for a publisher.
+    bool heard_by_all = false;
     bool ended = false;
     std::map<int, Progress> progress;  // by publishing process
   };
@@ -163,6 +177,13 @@ class History {
             const Subscription& subscription) const;
   bool Entitled(const Publication& publication,
                 const Subscription& subscription) const;
+  // What was sent last on the channel when the subscription was made; null:
+  // nothing.
+  const Publication* ValueFor(const Process& publisher, uint32_t channel,
+                              const Subscription& subscription) const;
+  bool IsValueFor(const Subscription& subscription, const Process& publisher,
+                  const Publication& publication) const;
+  void CheckValues(const Subscription& subscription, int publisher);
   void CheckOrder(const Subscription& subscription, int publisher, size_t index,
                   const Progress& progress);
   void CheckHole(const Subscription& subscription, int publisher,
@@ -183,6 +204,7 @@ class History {
 
   bool loss_allowed_ = false;
   bool stalls_allowed_ = false;
+  MonotonicTime time_;
   uint64_t now_ = 0;
   uint64_t broker_died_at_ = 0;
   std::vector<Process> processes_;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The traps that the design names (ARCHITECTURE.md, recovery), each as a short
-// script. Groups (trap 5) and retained values (trap 7) are not there yet.
+// script. Groups (trap 5) are not there yet; trap 7 has a file of its own,
+// retained_test.cc.
 
 #include "gtest/gtest.h"
 #include "tests/sim/world_test.h"

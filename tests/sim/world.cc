@@ -28,7 +28,9 @@ World::World(const WorldOptions& options)
     : options_(options),
       random_(options.seed),
       now_(MonotonicTime::FromNanoseconds(1'000'000'000)),
-      buffer_(kControlFrameBytesMax + kReadBytes) {}
+      buffer_(kControlFrameBytesMax + kReadBytes) {
+  history_.SetTime(now_);
+}
 
 World::~World() = default;
 
@@ -400,6 +402,7 @@ bool World::MoveOut(ConnectionId id) {
 
 void World::Advance(absl::Duration time) {
   now_ = now_ + time;
+  history_.SetTime(now_);
   if (broker_ == nullptr) return;
   TellExits();
   if (broker_->NextDeadline() > now_) return;

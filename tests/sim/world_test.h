@@ -35,9 +35,10 @@ class WorldTest : public testing::Test {
 
   Client& at(int process) { return world_.client(process); }
 
-  int StartPublisher(const std::string& topic, size_t window = kWindow) {
+  int StartPublisher(const std::string& topic, size_t window = kWindow,
+                     bool retain_last = false) {
     int process = world_.AddClient(window);
-    at(process).Advertise(topic);
+    at(process).Advertise(topic, retain_last);
     world_.Connect(process);
     world_.Settle();
     return process;

@@ -75,9 +75,10 @@ inline auto Fields(const wire::Reader& m) {
 }
 
 inline auto Fields(const wire::Open& m) {
-  const auto& [channel, topic, type_name, hash, first, next, known, readers] =
-      m;
-  return std::tie(channel, topic, type_name, hash, first, next, known, readers);
+  const auto& [channel, topic, type_name, hash, first, next, known, readers,
+               retain] = m;
+  return std::tie(channel, topic, type_name, hash, first, next, known, readers,
+                  retain);
 }
 
 inline auto Fields(const wire::Opened& m) {
@@ -105,13 +106,13 @@ inline auto Fields(const wire::Announce& m) {
 }
 
 inline auto Fields(const wire::Join& m) {
-  const auto& [reader, channels] = m;
-  return std::tie(reader, channels);
+  const auto& [reader, channels, transient] = m;
+  return std::tie(reader, channels, transient);
 }
 
 inline auto Fields(const wire::Resend::From& m) {
-  const auto& [channel, sequence] = m;
-  return std::tie(channel, sequence);
+  const auto& [channel, sequence, last_value] = m;
+  return std::tie(channel, sequence, last_value);
 }
 
 inline auto Fields(const wire::Resend& m) {

@@ -68,7 +68,8 @@ inline void Fill(wire::Open* m) {
         .first_sequence = 300,
         .next_sequence = 70'000,
         .readers_known = true,
-        .readers = {SampleReader(0), SampleReader(1)}};
+        .readers = {SampleReader(0), SampleReader(1)},
+        .retain_last = true};
 }
 
 inline void Fill(wire::Opened* m) {
@@ -109,13 +110,16 @@ inline void Fill(wire::Announce* m) {
 
 inline void Fill(wire::Join* m) {
   *m = {.reader = SampleReader(2),
-        .channels = {ChannelNumber{3}, ChannelNumber{200}}};
+        .channels = {ChannelNumber{3}, ChannelNumber{200}},
+        .transient = true};
 }
 
 inline void Fill(wire::Resend* m) {
-  *m = {.reader = SampleReader(2),
-        .channels = {{.channel = ChannelNumber{3}, .sequence = 300},
-                     {.channel = ChannelNumber{200}, .sequence = 1}}};
+  *m = {
+      .reader = SampleReader(2),
+      .channels = {
+          {.channel = ChannelNumber{3}, .sequence = 300, .last_value = true},
+          {.channel = ChannelNumber{200}, .sequence = 1, .last_value = true}}};
 }
 
 inline void Fill(wire::Schema* m) {

@@ -116,8 +116,11 @@ class IPC_EXPORT Client {
 
   // Opens `topic` for publishing. Handles on the same topic share one stream.
   // When connected, waits for the broker's answer; else the answer comes as a
-  // kRefused event. Errors: kInvalidArgument for a bad topic or a type other
-  // than that of another handle; kResourceExhausted for a broker's limit.
+  // kRefused event. Errors: kInvalidArgument for a bad topic, a type other
+  // than that of another handle, or retain_last where another handle is
+  // without; kFailedPrecondition for retain_last while messages of an earlier
+  // handle without it are not acknowledged; kResourceExhausted for a broker's
+  // limit.
   template <typename T>
   absl::StatusOr<Publisher<T>> Advertise(std::string_view topic,
                                          PublisherOptions options = {}) {
@@ -132,7 +135,8 @@ class IPC_EXPORT Client {
       std::string_view topic, const google::protobuf::Descriptor& type,
       PublisherOptions options = {});
   // For bytes of no declared type.
-  absl::StatusOr<RawPublisher> AdvertiseRaw(std::string_view topic);
+  absl::StatusOr<RawPublisher> AdvertiseRaw(std::string_view topic,
+                                            PublisherOptions options = {});
 
   // Subscribes to every topic that matches `pattern` (topic.h) and returns
   // when the broker has confirmed it: every message accepted after that

@@ -92,6 +92,12 @@ struct PublisherOptions {
   // Hand the message type's descriptors to the broker, so that anyone allowed
   // can read the messages without a .proto. Typed publishers only.
   bool share_schema = true;
+  // A new subscription, of any policy, gets the last message published before
+  // it first, and then what follows. The client keeps that message, one for
+  // each topic, as long as the client and the topic's handles live, and hands
+  // it out again after a restart of the broker. The first handle on a topic
+  // decides for all that are there with it.
+  bool retain_last = false;
 };
 
 // Every accepted message arrives, once and in order; a slow reader slows its
