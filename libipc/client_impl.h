@@ -56,6 +56,12 @@ class SubscriptionImpl {
     Message message;
     std::shared_ptr<core::Stream> stream;
   };
+  struct Acknowledged {
+    std::shared_ptr<core::Stream> stream;
+    uint64_t sequence = 0;
+  };
+
+  bool manual() const { return options.acknowledge == Acknowledge::kManual; }
 
   std::string pattern;
   MessageHandler handler;  // empty: pull form
@@ -71,6 +77,8 @@ class SubscriptionImpl {
   bool untold ABSL_GUARDED_BY(mu) = false;
   // Taken by Next and not yet told to the loop.
   std::vector<Waiting> consumed ABSL_GUARDED_BY(mu);
+  // By the application, and not yet told to the loop.
+  std::vector<Acknowledged> acknowledged ABSL_GUARDED_BY(mu);
   bool answered ABSL_GUARDED_BY(mu) = false;
   absl::Status status ABSL_GUARDED_BY(mu);  // the broker's answer
   bool ended ABSL_GUARDED_BY(mu) = false;   // the client is gone
@@ -81,6 +89,13 @@ class WatchImpl {
  public:
   PresenceHandler handler;
   std::atomic<bool> closed = false;  // the handle is gone
+};
+
+// What a message's acknowledgement needs. One for each stream.
+struct MessageOrigin {
+  std::weak_ptr<ClientImpl> client;
+  std::weak_ptr<SubscriptionImpl> subscription;
+  std::weak_ptr<core::Stream> stream;
 };
 
 class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
@@ -120,6 +135,10 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
       const std::shared_ptr<SubscriptionImpl>& subscription,
       absl::Duration timeout);
   void TellBadPayload(const Message& message);
+  // Tells the loop what the application has acknowledged of `subscription`.
+  absl::Status Acknowledge(
+      const std::shared_ptr<SubscriptionImpl>& subscription,
+      std::shared_ptr<core::Stream> stream, uint64_t sequence);
 
   // -- client_watch.cc
 
@@ -161,6 +180,12 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
     Message message;
     std::shared_ptr<core::Stream> stream;  // null: there is no message
     std::unique_ptr<Event> gap;
+  };
+
+  // What a stream keeps for its messages.
+  struct StreamShell {
+    std::shared_ptr<const Source> source;
+    std::shared_ptr<const MessageOrigin> origin;
   };
 
   ClientImpl(ClientOptions options, net::Poller poller, net::Fd wakeup,
@@ -258,6 +283,9 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   void TellAtPlace(std::unique_ptr<Event> gap);
   void MarkUntold(const std::shared_ptr<SubscriptionImpl>& subscription)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(subscription->mu);
+  void CollectAcknowledged(SubscriptionImpl* subscription);
+  const StreamShell& ShellOf(core::Stream* stream);
+  Message MessageOf(const core::Delivery& delivery);
   void AddSubscription(const std::shared_ptr<SubscriptionImpl>& subscription);
   void RemoveSubscription(SubscriptionImpl* subscription);
   void Tell(const Event& event);

@@ -26,11 +26,6 @@ std::shared_ptr<const Source> MakeSource(const wire::Announce& announce) {
   return source;
 }
 
-std::shared_ptr<const Source> SourceOf(core::Stream* stream) {
-  if (stream->shell == nullptr) stream->shell = MakeSource(*stream->source);
-  return std::static_pointer_cast<const Source>(stream->shell);
-}
-
 wire::Subscribe RequestOf(std::string_view pattern,
                           const SubscribeOptions& options) {
   wire::Subscribe request;
@@ -52,6 +47,12 @@ absl::StatusOr<std::shared_ptr<SubscriptionImpl>> ClientImpl::Subscribe(
     std::string_view pattern, MessageHandler handler,
     const SubscribeOptions& options) {
   IPC_RETURN_IF_ERROR(CheckPattern(pattern));
+  if (options.acknowledge == Acknowledge::kManual &&
+      !std::holds_alternative<Reliable>(options.policy)) {
+    return absl::InvalidArgumentError(
+        "a best-effort subscription does not acknowledge: kManual is for "
+        "reliable ones");
+  }
   auto subscription = std::make_shared<SubscriptionImpl>();
   subscription->pattern = pattern;
   subscription->handler = std::move(handler);
@@ -160,7 +161,7 @@ std::unique_ptr<Event> ClientImpl::GapOf(core::Stream* stream, uint64_t first,
   auto gap = std::make_unique<Event>();
   gap->kind = Event::Kind::kGap;
   gap->name = current_->pattern;
-  gap->source = *SourceOf(stream);
+  gap->source = *ShellOf(stream).source;
   gap->first = first;
   gap->last = last;
   gap->reason = static_cast<GapReason>(reason);
@@ -199,6 +200,7 @@ void ClientImpl::Deliver(const wire::Frame& frame) {
   if (!delivery.has_value() || current_ == nullptr) return;
   ++received_;
   core::Stream* stream = delivery->stream;
+  if (current_->manual()) receiving.OnHandedOver(*delivery);
   std::unique_ptr<Event> gap;
   if (delivery->first_missing != 0) [[unlikely]] {
     gap = GapOf(stream, delivery->first_missing, delivery->sequence - 1,
@@ -207,15 +209,13 @@ void ClientImpl::Deliver(const wire::Frame& frame) {
   // Being told of the gap may turn the loop, as a handler may.
   if (handling_ || current_->handler == nullptr || !deferred_.empty() ||
       gap != nullptr) [[unlikely]] {
-    Message message = Message(SourceOf(stream), delivery->sequence,
-                              delivery->time_ns, delivery->payload)
-                          .Clone();
+    Message message = MessageOf(*delivery).Clone();
     SetAside(std::move(message), receiving.last_stream(), std::move(gap));
     return;
   }
   if (stream != current_stream_.get()) {
     current_stream_ = receiving.last_stream();
-    current_message_ = Message(SourceOf(stream), 0, 0, {});
+    current_message_ = MessageOf(*delivery);
   }
   // A message put together from fragments must survive the next one.
   std::vector<std::byte> assembly;
@@ -226,13 +226,36 @@ void ClientImpl::Deliver(const wire::Frame& frame) {
   SubscriptionImpl* subscription = current_.get();
   SetDispatching(current_);
   bool turned = Run(subscription, current_message_);
-  if (turned) {
+  if (turned || dispatched_->manual()) {
     Consume(dispatched_.get(), current_stream_, delivery->sequence,
             delivery->payload.size());
   } else {
     receiving.OnConsumed(*delivery, now_);
     if (stream->assembly.empty()) stream->assembly.swap(assembly);
   }
+}
+
+// What `stream` of the last delivery keeps for its messages.
+const ClientImpl::StreamShell& ClientImpl::ShellOf(core::Stream* stream) {
+  if (stream->shell == nullptr) {
+    auto origin = std::make_shared<MessageOrigin>();
+    origin->client = weak_from_this();
+    origin->subscription = current_;
+    origin->stream = session_.receiving().last_stream();
+    auto shell = std::make_shared<StreamShell>();
+    shell->source = MakeSource(*stream->source);
+    shell->origin = std::move(origin);
+    stream->shell = std::move(shell);
+  }
+  return *static_cast<const StreamShell*>(stream->shell.get());
+}
+
+Message ClientImpl::MessageOf(const core::Delivery& delivery) {
+  const StreamShell& shell = ShellOf(delivery.stream);
+  Message message(shell.source, delivery.sequence, delivery.time_ns,
+                  delivery.payload);
+  message.SetOrigin(shell.origin);
+  return message;
 }
 
 // For later: the application takes it, or a handler runs right now.
@@ -249,6 +272,7 @@ void ClientImpl::SetAside(Message message, std::shared_ptr<core::Stream> stream,
 void ClientImpl::Consume(SubscriptionImpl* subscription,
                          const std::shared_ptr<core::Stream>& stream,
                          uint64_t sequence, size_t bytes) {
+  if (subscription->manual()) return;
   core::Receiving::Subscription* known =
       session_.receiving().Find(subscription->id);
   if (known == nullptr) return;
@@ -361,6 +385,20 @@ void ClientImpl::CollectConsumed(SubscriptionImpl* subscription) {
   }
 }
 
+void ClientImpl::CollectAcknowledged(SubscriptionImpl* subscription) {
+  std::vector<SubscriptionImpl::Acknowledged> acknowledged;
+  {
+    MutexLock lock(&subscription->mu);
+    acknowledged.swap(subscription->acknowledged);
+  }
+  core::Receiving& receiving = session_.receiving();
+  core::Receiving::Subscription* known = receiving.Find(subscription->id);
+  if (known == nullptr) return;
+  for (const SubscriptionImpl::Acknowledged& item : acknowledged) {
+    receiving.OnAcknowledged(known, item.stream, item.sequence, now_);
+  }
+}
+
 void ClientImpl::Tell(const Event& event) {
   if (options_.on_event == nullptr || stopping_) return;
   handling_ = true;
@@ -393,6 +431,27 @@ void ClientImpl::TellBadPayload(const Message& message) {
 }
 
 // -- Any thread.
+
+absl::Status ClientImpl::Acknowledge(
+    const std::shared_ptr<SubscriptionImpl>& subscription,
+    std::shared_ptr<core::Stream> stream, uint64_t sequence) {
+  if (stopping_) return absl::FailedPreconditionError("the client is gone");
+  if (subscription->closed) {
+    return absl::FailedPreconditionError("the subscription has ended");
+  }
+  bool tell_loop;
+  {
+    MutexLock lock(&subscription->mu);
+    tell_loop = subscription->acknowledged.empty();
+    subscription->acknowledged.push_back({std::move(stream), sequence});
+  }
+  if (tell_loop) {
+    Post([self = shared_from_this(), subscription] {
+      self->CollectAcknowledged(subscription.get());
+    });
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<Message> ClientImpl::Next(
     const std::shared_ptr<SubscriptionImpl>& subscription,
@@ -446,7 +505,8 @@ absl::StatusOr<Message> ClientImpl::TakeNext(
     subscription->queue_bytes -=
         item.message.payload().size() + kFrameHeaderBytes;
     message = item.message;
-    if (std::holds_alternative<Reliable>(subscription->options.policy)) {
+    if (std::holds_alternative<Reliable>(subscription->options.policy) &&
+        !subscription->manual()) {
       tell_loop = subscription->consumed.empty();
       subscription->consumed.push_back(std::move(item));
     }

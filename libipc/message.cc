@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Copies and ages of messages.
+// Copies, ages and acknowledgements of messages.
 
 #include "ipc/message.h"
 
 #include "absl/base/attributes.h"
+#include "libipc/client_impl.h"
 #include "libipc/net/system.h"
 
 namespace ipc {
@@ -16,6 +17,26 @@ const Source& Message::source() const {
 
 absl::Duration Message::Age() const {
   return net::Now() - MonotonicTime::FromNanoseconds(publish_time_ns_);
+}
+
+absl::Status AckToken::Acknowledge() const {
+  if (origin_ == nullptr) {
+    return absl::InvalidArgumentError(
+        "no subscription has handed this message over");
+  }
+  std::shared_ptr<ClientImpl> client = origin_->client.lock();
+  std::shared_ptr<SubscriptionImpl> subscription = origin_->subscription.lock();
+  if (client == nullptr || subscription == nullptr) {
+    return absl::FailedPreconditionError("the subscription has ended");
+  }
+  if (!subscription->manual()) {
+    return absl::FailedPreconditionError(
+        "the subscription acknowledges automatically");
+  }
+  std::shared_ptr<core::Stream> stream = origin_->stream.lock();
+  // Its publisher is gone: nobody waits for the acknowledgement.
+  if (stream == nullptr) return absl::OkStatus();
+  return client->Acknowledge(subscription, std::move(stream), sequence_);
 }
 
 Message Message::Clone() const {

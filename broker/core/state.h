@@ -88,7 +88,7 @@ struct Channel {
   Topic* topic = nullptr;
   std::string type_name;
   std::string schema_hash;
-  bool retain_last = false;  // new readers get its last publication first
+  bool retain_last = false;    // new readers get its last publication first
   uint64_t retained_from = 1;  // what is before was given up by CLOSE
 
   // -- Hot: for each frame
@@ -126,7 +126,7 @@ struct Reading {
   // What is behind `consumed` is owed to it, as its publisher knows. Else it
   // begins with what its publisher sends when the link starts.
   bool claimed = false;
-  bool told = false;  // to the publisher, on its present connection
+  bool told = false;    // to the publisher, on its present connection
   uint64_t begins = 1;  // what is before is not the subscription's at all
   // If the channel retains: the last value may not have reached it.
   bool lacks_value = false;

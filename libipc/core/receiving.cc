@@ -282,6 +282,31 @@ void Receiving::OnConsumed(const Delivery& delivery, MonotonicTime now) {
   }
 }
 
+void Receiving::OnHandedOver(const Delivery& delivery) {
+  delivery.stream->handed_over.push_back(
+      {.sequence = delivery.sequence, .bytes = delivery.payload.size()});
+}
+
+void Receiving::OnAcknowledged(Subscription* subscription,
+                               const std::shared_ptr<Stream>& stream,
+                               uint64_t sequence, MonotonicTime now) {
+  std::deque<Stream::HandedOver>& handed_over = stream->handed_over;
+  auto found =
+      std::lower_bound(handed_over.begin(), handed_over.end(), sequence,
+                       [](const Stream::HandedOver& item, uint64_t wanted) {
+                         return item.sequence < wanted;
+                       });
+  // Else it is acknowledged already.
+  if (found != handed_over.end() && found->sequence == sequence) {
+    found->acknowledged = true;
+  }
+  while (!handed_over.empty() && handed_over.front().acknowledged) {
+    OnConsumed(subscription, stream, handed_over.front().sequence,
+               handed_over.front().bytes, now);
+    handed_over.pop_front();
+  }
+}
+
 void Receiving::List(Subscription* subscription,
                      const std::shared_ptr<Stream>& stream, MonotonicTime now) {
   if (!stream->on_wire) return;

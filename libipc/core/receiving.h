@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -48,6 +49,15 @@ struct Stream {
   std::vector<std::byte> assembly;
   uint64_t assembly_sequence = 0;
   uint32_t next_fragment = 0;
+
+  // Handed over to an application that acknowledges by hand, from the first
+  // that it has not acknowledged.
+  struct HandedOver {
+    uint64_t sequence = 0;
+    size_t bytes = 0;
+    bool acknowledged = false;
+  };
+  std::deque<HandedOver> handed_over;
 
   // Acknowledgement.
   uint64_t unacknowledged_bytes = 0;
@@ -131,6 +141,13 @@ class Receiving {
                   size_t bytes, MonotonicTime now);
   // As above, for the last delivery.
   void OnConsumed(const Delivery& delivery, MonotonicTime now);
+  // With acknowledgement by hand: the last delivery is handed over, and
+  // nothing is consumed by that. What the application acknowledges then, in any
+  // order, is consumed as far as nothing before it is missing.
+  void OnHandedOver(const Delivery& delivery);
+  void OnAcknowledged(Subscription* subscription,
+                      const std::shared_ptr<Stream>& stream, uint64_t sequence,
+                      MonotonicTime now);
   MonotonicTime acknowledge_at() const { return acknowledge_at_; }
   // Appends the ACK frames that are due, or all of them.
   void AppendAcks(std::string* control);

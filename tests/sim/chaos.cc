@@ -52,6 +52,7 @@ struct Plan {
   double large = 0.02;
   double best_effort = 0.3;
   double pull = 0.3;
+  double manual = 0;
   double retain = 0;      // of the topics that are advertised
   double clean_stop = 0;  // of the broker, which leaves no sign of itself
   bool late = false;      // absences may be longer than the recovery grace
@@ -94,6 +95,7 @@ Plan::Plan(Random* random, bool stalls) {
   pull = sometimes(0.7, 0.1, 1);
   clean_stop = sometimes(0.3, 0.2, 1);
   retain = sometimes(0.6, 0.2, 1);
+  manual = sometimes(0.3, 0.1, 1);
   reconnect_ms = random->Chance(0.5) ? 20 : 600;
   if (clean_stop > 0) {
     reconnect_ms = 50;
@@ -265,7 +267,9 @@ void Chaos::ActOfApplication(Client* client) {
   }
   if (Roll(plan_.consume * 5)) {
     for (uint64_t i = dice_.Between(1, 20); i > 0; --i) {
-      if (!client->ConsumeOne(world_.now())) break;
+      bool consumed = client->ConsumeOne(world_.now());
+      consumed |= client->AcknowledgeOne(dice_.Next(), world_.now());
+      if (!consumed) break;
     }
   }
   if (Roll(plan_.subscribe) && client->subscriptions().size() < 4) {
@@ -298,6 +302,7 @@ void Chaos::Subscribe(Client* client) {
   to.depth = static_cast<uint32_t>(dice_.Between(1, Roll(0.7) ? 4 : 1000));
   to.bytes = Roll(0.7) ? 1 << 20 : dice_.Between(1, 10'000);
   to.pull = to.reliable && Roll(plan_.pull);
+  to.manual = to.reliable && !to.pull && Roll(plan_.manual);
   client->Subscribe(to);
 }
 

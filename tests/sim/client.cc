@@ -117,6 +117,12 @@ void Client::Deliver(const wire::Frame& frame, MonotonicTime now) {
   }
   Handle(&to->second, *stream.source, delivery->sequence,
          delivery->first_missing, delivery->payload);
+  if (to->second.manual) {
+    receiving.OnHandedOver(*delivery);
+    unacknowledged_.push_back(
+        {current_, receiving.last_stream(), delivery->sequence});
+    return;
+  }
   receiving.OnConsumed(*delivery, now);
 }
 
@@ -282,7 +288,8 @@ SubscriptionId Client::Subscribe(const SubscribeTo& to) {
   }
   core::Receiving::Subscription* made = session_.receiving().Add(request);
   int number = history_.AddSubscription(process_, to.pattern, to.reliable);
-  subscriptions_[made->id] = {.number = number, .pull = to.pull};
+  subscriptions_[made->id] = {
+      .number = number, .pull = to.pull, .manual = to.manual};
   if (session_.ready()) {
     session_.receiving().AppendSubscribe(made, session_.publishing().control());
     Send();
@@ -297,6 +304,9 @@ void Client::Unsubscribe(SubscriptionId id) {
   session_.receiving().Remove(id);
   std::erase_if(waiting_,
                 [id](const Waiting& item) { return item.subscription == id; });
+  std::erase_if(unacknowledged_, [id](const HandedOver& item) {
+    return item.subscription == id;
+  });
   if (!session_.ready()) return;
   wire::AppendFrame(
       {.kind = wire::FrameKind::kUnsubscribe, .target = ToNumber(id)}, "",
@@ -325,6 +335,18 @@ bool Client::ConsumeOne(MonotonicTime now) {
       session_.receiving().Find(item.subscription);
   session_.receiving().OnConsumed(known, item.stream, item.sequence,
                                   item.payload.size(), now);
+  return true;
+}
+
+bool Client::AcknowledgeOne(uint64_t choice, MonotonicTime now) {
+  if (unacknowledged_.empty()) return false;
+  std::swap(unacknowledged_[choice % unacknowledged_.size()],
+            unacknowledged_.back());
+  HandedOver item = std::move(unacknowledged_.back());
+  unacknowledged_.pop_back();
+  core::Receiving& receiving = session_.receiving();
+  receiving.OnAcknowledged(receiving.Find(item.subscription), item.stream,
+                           item.sequence, now);
   return true;
 }
 

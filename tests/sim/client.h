@@ -32,7 +32,8 @@ struct SubscribeTo {
   bool reliable = true;
   uint32_t depth = 1;  // best effort
   uint64_t bytes = 1 << 20;
-  bool pull = false;  // consumed by ConsumeOne, else when it comes
+  bool pull = false;    // consumed by ConsumeOne, else when it comes
+  bool manual = false;  // handled when it comes, consumed by AcknowledgeOne
 };
 
 class Client {
@@ -94,11 +95,16 @@ class Client {
   // Takes the oldest message that waits; false if there is none.
   bool ConsumeOne(MonotonicTime now);
   size_t waiting() const { return waiting_.size(); }
+  // Acknowledges one of those that were handed over to be acknowledged by hand;
+  // false if there is none.
+  bool AcknowledgeOne(uint64_t choice, MonotonicTime now);
+  size_t unacknowledged() const { return unacknowledged_.size(); }
 
  private:
   struct Subscribed {
     int number = 0;  // in History
     bool pull = false;
+    bool manual = false;
     bool confirmed = false;
     size_t handled = 0;
   };
@@ -110,6 +116,12 @@ class Client {
     uint64_t first_missing = 0;
     std::vector<std::byte> payload;
     std::optional<ToldMissing> missed = {};  // instead of a message
+  };
+
+  struct HandedOver {
+    SubscriptionId subscription{};
+    std::shared_ptr<core::Stream> stream;
+    uint64_t sequence = 0;
   };
 
   absl::Status HandleFrame(const wire::Frame& frame, MonotonicTime now);
@@ -130,6 +142,7 @@ class Client {
   std::map<SubscriptionId, Subscribed> subscriptions_;
   SubscriptionId current_{};  // of the last SELECT
   std::deque<Waiting> waiting_;
+  std::vector<HandedOver> unacknowledged_;
 };
 
 }  // namespace ipc::sim

@@ -71,6 +71,7 @@ bool World::ConsumeAll() {
   bool moved = false;
   for (int process : Living()) {
     while (client(process).ConsumeOne(now_)) moved = true;
+    while (client(process).AcknowledgeOne(0, now_)) moved = true;
     if (client(process).link() == nullptr) moved |= Connect(process);
   }
   return moved;
@@ -79,7 +80,10 @@ bool World::ConsumeAll() {
 bool World::Done() {
   for (int process : Living()) {
     Client& living = client(process);
-    if (!living.ready() || living.waiting() != 0) return false;
+    if (!living.ready() || living.waiting() != 0 ||
+        living.unacknowledged() != 0) {
+      return false;
+    }
     if (!living.AllAcknowledged()) return false;
     for (SubscriptionId id : living.subscriptions()) {
       if (!living.Confirmed(id)) return false;

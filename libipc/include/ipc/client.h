@@ -140,7 +140,8 @@ class IPC_EXPORT Client {
 
   // Subscribes to every topic that matches `pattern` (topic.h) and returns
   // when the broker has confirmed it: every message accepted after that
-  // arrives. Errors: kInvalidArgument for a bad pattern; kDeadlineExceeded if
+  // arrives. Errors: kInvalidArgument for a bad pattern, or a best-effort
+  // subscription that acknowledges by hand; kDeadlineExceeded if
   // not confirmed in time (then nothing is subscribed); the broker's refusal.
   //
   // `handler` is called as handler(const T&, const Message&) or
@@ -242,6 +243,7 @@ absl::StatusOr<Subscription<T>> Client::Subscribe(std::string_view pattern,
         if (!value.ParseFromArray(message.payload().data(),
                                   static_cast<int>(message.payload().size()))) {
           TellBadPayload(impl, message);
+          message.Acknowledge().IgnoreError();  // the program never sees it
           return;
         }
         if constexpr (std::is_invocable_v<Handler, const T&, const Message&>) {

@@ -15,10 +15,37 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "ipc/export.h"
 
 namespace ipc {
+
+struct MessageOrigin;  // the library's
+
+// Acknowledges one message of a subscription with Acknowledge::kManual. Takes
+// a few words, not the payload; copies stand for the same message. From any
+// thread, at any time.
+class IPC_EXPORT AckToken {
+ public:
+  AckToken() = default;
+
+  // The message is consumed: its publisher may forget it as soon as all
+  // before it of the same publisher and topic are acknowledged, too. The order
+  // does not matter; a second time does nothing. Does not block.
+  // Errors: kInvalidArgument if this is of no message that a subscription has
+  // handed over; kFailedPrecondition if that subscription acknowledges
+  // automatically, or it or its client is gone.
+  absl::Status Acknowledge() const;
+
+ private:
+  friend class Message;
+  AckToken(std::shared_ptr<const MessageOrigin> origin, uint64_t sequence)
+      : origin_(std::move(origin)), sequence_(sequence) {}
+
+  std::shared_ptr<const MessageOrigin> origin_;
+  uint64_t sequence_ = 0;
+};
 
 // Who published a message. `pid`, `uid` and `gid` are what the kernel told the
 // broker when the publisher connected; no client can forge them. `name` is
@@ -77,6 +104,16 @@ class IPC_EXPORT Message {
   // A copy that owns its payload.
   Message Clone() const;
 
+  // For a subscription with SubscribeOptions::acknowledge of kManual: says that
+  // the program is done with this message. See AckToken.
+  absl::Status Acknowledge() const { return ack_token().Acknowledge(); }
+  // The same for later, without keeping the message.
+  AckToken ack_token() const { return AckToken(origin_, sequence_); }
+
+  // For the library: where the message came from.
+  void SetOrigin(std::shared_ptr<const MessageOrigin> origin) {
+    origin_ = std::move(origin);
+  }
   // For the library: points this message at the next one of the same source.
   void Rebind(uint64_t sequence, int64_t publish_time_ns,
               std::span<const std::byte> payload) {
@@ -87,6 +124,7 @@ class IPC_EXPORT Message {
 
  private:
   std::shared_ptr<const Source> source_;
+  std::shared_ptr<const MessageOrigin> origin_;
   uint64_t sequence_ = 0;
   int64_t publish_time_ns_ = 0;
   std::span<const std::byte> payload_;

@@ -117,6 +117,18 @@ struct BestEffort {
   uint64_t bytes = uint64_t{8} << 20;  // payload and header bytes waiting
 };
 
+// When a message is consumed, so that its publisher may forget it.
+enum class Acknowledge {
+  kAutomatic,  // when the handler, or Next, has returned
+  // When the program says so, Message::Acknowledge: from any thread, at any
+  // time, in any order. What is not acknowledged when the subscription or its
+  // client ends was not consumed, but nobody waits for it any more. Until then
+  // it counts against the windows of its publishers, which bound how much may
+  // be handed over and not acknowledged, and against the stall timeout: that
+  // must be longer than a message may take. Reliable subscriptions only.
+  kManual,
+};
+
 struct SubscribeOptions {
   // -- Changes behaviour --
 
@@ -124,6 +136,7 @@ struct SubscribeOptions {
   // Whether on_event is told of gaps in this subscription. ClientStats counts
   // what is missing in any case.
   bool report_gaps = true;
+  Acknowledge acknowledge = Acknowledge::kAutomatic;
   // How long Subscribe waits for the broker's confirmation. Zero: it does not
   // wait, and the subscription takes effect when the broker hears of it.
   absl::Duration confirm_timeout = absl::Seconds(10);

@@ -23,8 +23,9 @@ class SubscriptionImpl;
 
 // Runs on the client's I/O thread (or in Process()), one message at a time,
 // and may call anything, the destructor of its own subscription included. The
-// message is consumed when the handler returns. A slow handler holds up the
-// other subscriptions of its client.
+// message is consumed when the handler returns, unless the subscription
+// acknowledges by hand. A slow handler holds up the other subscriptions of its
+// client.
 using MessageHandler = std::function<void(const Message&)>;
 
 // A subscription lives as long as this handle. Move-only. After the
@@ -40,11 +41,11 @@ class IPC_EXPORT RawSubscription {
   ~RawSubscription();
 
   // The pull form: the next message, waiting up to `timeout` for it. The
-  // message is consumed when this returns. From any thread, also several; in
-  // a handler or with a manual loop it does the client's I/O while it waits.
-  // Errors: kDeadlineExceeded; kFailedPrecondition if the subscription has a
-  // handler, the handle is empty or the client is gone; otherwise the broker's
-  // refusal.
+  // message is consumed when this returns, unless the subscription
+  // acknowledges by hand. From any thread, also several; in a handler or with a
+  // manual loop it does the client's I/O while it waits. Errors:
+  // kDeadlineExceeded; kFailedPrecondition if the subscription has a handler,
+  // the handle is empty or the client is gone; otherwise the broker's refusal.
   absl::StatusOr<Message> Next(absl::Duration timeout);
 
   std::string_view pattern() const;
@@ -78,6 +79,8 @@ class Subscription {
     if (!received.value.ParseFromArray(
             received.message.payload().data(),
             static_cast<int>(received.message.payload().size()))) {
+      // The program never sees it.
+      received.message.Acknowledge().IgnoreError();
       return absl::DataLossError("payload is not a valid message of its type");
     }
     return received;
