@@ -76,7 +76,8 @@ void Links::BeginAtValues(Link* link) {
 
 void Links::TellLostBefore(Reading* reading, uint64_t sequence) {
   const Link& link = *reading->link;
-  if (link.subscription->reliable || link.unheard) return;
+  if (link.subscription->reliable) return;
+  if (link.unheard && !reading->resumes) return;
   TellLost(reading, reading->resend_from, sequence - 1);
 }
 

@@ -84,6 +84,7 @@ void Links::Attach(Channel* channel, Subscription* subscription,
     reading->claimed = true;
     if (position != subscription->positions.end()) {
       from = std::min(from, position->second + 1);
+      reading->resumes = true;
     }
   }
   reading->lacks_value = true;
@@ -110,6 +111,7 @@ void Links::ApplyPositions(Subscription* subscription) {
         if (!subscription->reliable) {
           reading->consumed =
               std::min(sequence, EntryOf(*reading->channel) - 1);
+          reading->resumes = true;
         } else if (sequence < reading->consumed) {
           TellLost(reading.get(), std::max(sequence + 1, reading->begins),
                    reading->consumed);
@@ -246,10 +248,11 @@ void Links::OnJoined(Link* link) {
 
 void Links::Begin(Link* link) {
   if (link->state != Link::State::kJoining) return;
-  // What a confirmed best-effort one has missed meanwhile, it is told.
-  bool begins = link->subscription->reliable || link->unheard;
   for (auto& [topic, reading] : link->readings) {
-    if (begins) PlaceAtEntry(reading.get());
+    // What a best-effort one has missed meanwhile it is told, if it is not new.
+    if (link->subscription->reliable || (link->unheard && !reading->resumes)) {
+      PlaceAtEntry(reading.get());
+    }
   }
   Heard(link);
   GoLive(link);

@@ -128,6 +128,9 @@ struct Reading {
   bool claimed = false;
   bool told = false;    // to the publisher, on its present connection
   uint64_t begins = 1;  // what is before is not the subscription's at all
+  // Best effort: it has had something on an earlier connection, so that a hole
+  // is one even if the subscription was not confirmed then.
+  bool resumes = false;
   // If the channel retains: the last value may not have reached it.
   bool lacks_value = false;
 };

@@ -75,7 +75,9 @@ TEST_F(ManualAcknowledgeTest, AnyThreadMayInAnyOrder) {
   for (size_t worker = 0; worker < 4; ++worker) {
     workers.emplace_back([&all, worker] {
       for (size_t i = kMessages; i-- > 0;) {
-        if (i % 4 == worker) EXPECT_OK(all[i].Acknowledge());
+        if (i % 4 == worker) {
+          EXPECT_OK(all[i].Acknowledge());
+        }
       }
     });
   }

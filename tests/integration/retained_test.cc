@@ -96,8 +96,9 @@ TEST_F(RetainedTest, ReadersThatComeDuringABurstStartAtAValueWithoutAHole) {
         reader->SubscribeRaw("mode", inboxes[i].Handler(), Patient()));
     subscriptions.push_back(std::move(made));
     ASSERT_TRUE(inboxes[i].WaitFor(1));
-    // Nothing older than what was there when it subscribed.
-    EXPECT_GE(inboxes[i].Get().front().sequence(), uint64_t(50) * (i + 1));
+    // The last one that was sent when it subscribed; some may still have been
+    // gathering, and follow.
+    EXPECT_GT(inboxes[i].Get().front().sequence(), uint64_t(50) * i);
   }
   ASSERT_OK(publisher_.Publish("last"));
   for (const Inbox& inbox : inboxes) {
