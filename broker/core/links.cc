@@ -350,9 +350,6 @@ void Links::CatchUp() {
 
 void Links::GoLive(Link* link) {
   if (link->subscription->stall.aside) {
-    for (auto& [topic, reading] : link->readings) {
-      reading->resend_from = EntryOf(*reading->channel);
-    }
     Park(link);
     return;
   }

@@ -2,8 +2,9 @@
 //
 // Many random runs under every check of History.
 //
-//   IPC_SIM_SEEDS=20000 sim_tests   more runs than the usual 300
-//   IPC_SEED=17 sim_tests           this one run, every event printed
+//   IPC_SIM_SEEDS=20000 sim_tests       more runs than the usual 300
+//   IPC_SIM_FIRST_SEED=1 sim_tests      the same ones each time
+//   IPC_SEED=17 sim_tests               this one run, every event printed
 
 #include <cstdio>
 #include <cstdlib>
@@ -21,15 +22,21 @@ namespace {
 constexpr uint64_t kSeeds = 300;
 constexpr uint64_t kSeedsOfDeterminism = 20;
 
-uint64_t SeedCount() {
-  uint64_t count = kSeeds;
-  const char* text = std::getenv("IPC_SIM_SEEDS");
-  if (text != nullptr && !absl::SimpleAtoi(text, &count)) {
-    std::fprintf(stderr, "IPC_SIM_SEEDS=%s is not a number\n", text);
+uint64_t NumberOr(const char* variable, uint64_t number) {
+  const char* text = std::getenv(variable);
+  if (text != nullptr && !absl::SimpleAtoi(text, &number)) {
+    std::fprintf(stderr, "%s=%s is not a number\n", variable, text);
     std::exit(2);
   }
-  return std::getenv("IPC_SEED") != nullptr ? 1 : count;
+  return number;
 }
+
+uint64_t SeedCount() {
+  if (std::getenv("IPC_SEED") != nullptr) return 1;
+  return NumberOr("IPC_SIM_SEEDS", kSeeds);
+}
+
+uint64_t FirstSeed() { return NumberOr("IPC_SIM_FIRST_SEED", test::Seed()); }
 
 void Report(uint64_t seed) {
   ChaosResult again = RunChaos({.seed = seed, .keep_trace = true, .fault = {}});
@@ -44,7 +51,7 @@ TEST(RandomRunsTest, KeepTheDeliveryContract) {
   ChaosResult sum;
   int failures = 0;
   for (uint64_t i = 0; i < count; ++i) {
-    const uint64_t seed = test::Seed() + i;
+    const uint64_t seed = FirstSeed() + i;
     ChaosResult result = RunChaos({.seed = seed,
                                    .keep_trace = replay,
                                    .print_trace = replay,

@@ -260,6 +260,28 @@ TEST_F(BrokerStallsTest, AMessageUnderWayIsMissingAsAWhole) {
   EXPECT_EQ(got.back().header.time, 2);
 }
 
+// The beginning of a message came with a resend, its rest is live.
+TEST_F(BrokerStallsTest, NorIsOneThatWasUnderWayAtTheEndOfAResend) {
+  Publish(1, 1);
+  const std::vector<Got> got = reader_.TakeOf(FrameKind::kDeliver);
+  FrameClient late(&shell_, 30);
+  late.Greet();
+  shell_.Advance(2 * kTimeout);
+  late.Open(1, "t");
+  late.Take();
+  late.Send(test::FragmentOf(1, 1, 0, 1));
+  late.Lose();
+  late.Connect();
+  late.Hello();
+  late.Open(1, "t");
+  late.Resumed();
+  late.Send(test::FragmentOf(1, 1, 0, 1));
+  late.Send(test::FragmentOf(1, 1, 1, 1));
+  AckUpTo(got[0], 1);
+  const std::vector<Got> told = reader_.Take();
+  EXPECT_THAT(Gaps(told), ElementsAre(Pair(1, 1)));
+}
+
 TEST_F(BrokerStallsTest, OthersOfTheSamePublisherGoOn) {
   other_.Subscribe(7, "t");
   publisher_.Joined(publisher_.Only<wire::Join>().reader.reader);

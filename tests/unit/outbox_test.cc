@@ -2,8 +2,8 @@
 //
 // What leaves an outbox, wherever the socket stops taking: whole frames, each
 // lane's in its order and behind the right SELECT, control frames in theirs,
-// and nothing of a read buffer that is gone. `Receiver` is the other end of the
-// socket; `OutboxTest` plays the turns of a broker.
+// and nothing of a read buffer that is gone. `OutboxReceiver` is the other end
+// of the socket; `OutboxTest` plays the turns of a broker.
 
 #include "broker/core/outbox.h"
 
@@ -26,6 +26,7 @@
 #include "libipc/wire/frame.h"
 #include "tests/support/seed.h"
 #include "tests/unit/frames.h"
+#include "tests/unit/outbox_receiver.h"
 
 namespace ipc::broker {
 namespace {
@@ -33,66 +34,6 @@ namespace {
 using test::FrameOf;
 using testing::ElementsAre;
 using wire::FrameKind;
-
-// Takes bytes as they come, and sorts the frames in them by lane.
-class Receiver {
- public:
-  void Take(std::string_view bytes) {
-    stream_ += bytes;
-    while (stream_.size() >= kFrameHeaderBytes) {
-      const wire::FrameHeader header = test::HeaderOf(stream_);
-      ASSERT_EQ(wire::CheckHeader(header, kControlFrameBytesMax),
-                wire::FrameFault::kNone);
-      if (stream_.size() < header.size) break;
-      TakeFrame(header, stream_.substr(0, header.size));
-      stream_.erase(0, header.size);
-    }
-  }
-
-  // A cut frame is still to come.
-  bool cut() const { return !stream_.empty(); }
-  const std::vector<std::string>& control() const { return control_; }
-  std::vector<std::string>& lane(uint32_t id) { return lanes_[id]; }
-  // Messages that were told to be missing.
-  uint64_t missing(uint32_t id) { return missing_[id]; }
-  // All frames but SELECT as they came: "lane:sequence", "lane:first-last" of a
-  // GAP, and "c" of control.
-  const std::vector<std::string>& order() const { return order_; }
-  int selects() const { return selects_; }
-
- private:
-  void TakeFrame(const wire::FrameHeader& header, std::string frame) {
-    if (header.kind == FrameKind::kSelect) {
-      EXPECT_NE(header.target, selected_) << "a SELECT for nothing";
-      selected_ = header.target;
-      ++selects_;
-    } else if (header.kind == FrameKind::kPong) {
-      control_.push_back(std::move(frame));
-      order_.push_back("c");
-    } else if (header.kind == FrameKind::kGap) {
-      // Of the lane's one stream, so that nothing is told twice.
-      EXPECT_GT(header.sequence, missing_until_[selected_]);
-      missing_until_[selected_] = static_cast<uint64_t>(header.time);
-      missing_[selected_] += missing_until_[selected_] - header.sequence + 1;
-      order_.push_back(std::to_string(selected_) + ":" +
-                       std::to_string(header.sequence) + "-" +
-                       std::to_string(header.time));
-    } else {
-      lanes_[selected_].push_back(std::move(frame));
-      order_.push_back(std::to_string(selected_) + ":" +
-                       std::to_string(header.sequence));
-    }
-  }
-
-  std::string stream_;
-  uint32_t selected_ = 0;
-  int selects_ = 0;
-  std::vector<std::string> control_;
-  std::map<uint32_t, std::vector<std::string>> lanes_;
-  std::map<uint32_t, uint64_t> missing_;
-  std::map<uint32_t, uint64_t> missing_until_;
-  std::vector<std::string> order_;
-};
 
 class OutboxTest : public testing::Test {
  protected:
@@ -178,7 +119,7 @@ class OutboxTest : public testing::Test {
 
   std::vector<std::unique_ptr<Lane>> lanes_;
   Outbox outbox_;
-  Receiver receiver_;
+  OutboxReceiver receiver_;
   std::string buffer_;
   uint64_t sequence_ = 0;
   std::map<uint32_t, std::vector<std::string>> expected_;
