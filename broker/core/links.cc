@@ -373,30 +373,6 @@ void Links::Enter(Reading* reading) {
   reading->channel->live.push_back(subscription);
 }
 
-// What came while one side was away, and does not come any more.
-void Links::TellLost(Reading* reading, uint64_t first, uint64_t last) {
-  if (first > last) return;
-  const Channel& channel = *reading->channel;
-  const bool refused =
-      channel.refused_from != 0 && first >= channel.refused_from;
-  TellGap(reading, first, last,
-          refused ? wire::GapReason::kRefused : wire::GapReason::kGraceOver);
-}
-
-void Links::TellGap(Reading* reading, uint64_t first, uint64_t last,
-                    wire::GapReason reason) {
-  Subscription* subscription = reading->link->subscription;
-  Connection* connection = subscription->session->connection;
-  if (connection == nullptr) return;  // it will say what it lacks, again
-  const Channel& channel = *reading->channel;
-  Announce(*reading);
-  connection->outbox.AddGap(
-      &subscription->lane,
-      {ToNumber(channel.topic->id), ToNumber(channel.publisher->number), first,
-       last, reason});
-  state_.MarkDirty(connection);
-}
-
 void Links::LeaveRoutes(Link* link) {
   for (auto& [topic, reading] : link->readings) {
     std::erase(reading->channel->live, link->subscription);

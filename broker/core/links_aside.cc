@@ -1,12 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Links of a subscription that has stalled: off the routes, owed nothing, and
-// told exactly what it misses. While a link is aside, `resend_from` is the
-// first of a stream's messages that the subscription is not told of yet.
+// What a reader is told to have missed; and links of a subscription that has
+// stalled: off the routes and owed nothing, but told exactly. While a link is
+// aside, `resend_from` is the first of a stream's messages that the
+// subscription is not told of yet.
 
 #include "broker/core/links.h"
 
 namespace ipc::broker {
+
+// What came while one side was away, and does not come any more.
+void Links::TellLost(Reading* reading, uint64_t first, uint64_t last) {
+  if (first > last) return;
+  const Channel& channel = *reading->channel;
+  const bool refused =
+      channel.refused_from != 0 && first >= channel.refused_from;
+  TellGap(reading, first, last,
+          refused ? wire::GapReason::kRefused : wire::GapReason::kGraceOver);
+}
+
+void Links::TellGap(Reading* reading, uint64_t first, uint64_t last,
+                    wire::GapReason reason) {
+  Subscription* subscription = reading->link->subscription;
+  Connection* connection = subscription->session->connection;
+  if (connection == nullptr) return;  // it will say what it lacks, again
+  const Channel& channel = *reading->channel;
+  Announce(*reading);
+  connection->outbox.AddGap(
+      &subscription->lane,
+      {ToNumber(channel.topic->id), ToNumber(channel.publisher->number), first,
+       last, reason});
+  state_.MarkDirty(connection);
+}
 
 void Links::SetAside(Subscription* subscription) {
   subscription->stall.aside = true;
