@@ -57,7 +57,8 @@ absl::Status ClientImpl::Drain(absl::Duration timeout) {
 void ClientImpl::StartDrain() {
   leaving_ = true;  // what comes now is not handed over
   std::vector<std::shared_ptr<SubscriptionImpl>> idle;
-  for (const auto& [id, subscription] : subscriptions_) {
+  for (const auto& item : subscriptions_) {
+    const std::shared_ptr<SubscriptionImpl>& subscription = item.second;
     CollectConsumed(subscription.get());
     {
       MutexLock lock(&subscription->mu);

@@ -319,7 +319,7 @@ void ClientImpl::RunDeferred() {
 // lies behind it is not taken before.
 void ClientImpl::Enqueue(SubscriptionImpl::Waiting waiting,
                          std::unique_ptr<Event> gap) {
-  SubscriptionImpl* subscription = current_.get();
+  const std::shared_ptr<SubscriptionImpl>& subscription = current_;
   const auto* best_effort =
       std::get_if<BestEffort>(&subscription->options.policy);
   bool untold = gap != nullptr;
@@ -339,7 +339,7 @@ void ClientImpl::Enqueue(SubscriptionImpl::Waiting waiting,
         kFrameHeaderBytes;
     subscription->queue.pop_front();
   }
-  if (untold) MarkUntold(current_);
+  if (untold) MarkUntold(subscription);
 }
 
 void ClientImpl::MarkUntold(

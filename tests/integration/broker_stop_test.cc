@@ -112,6 +112,10 @@ class BrokerDrainingTest : public BrokerStopTest {
 TEST_F(BrokerDrainingTest, WhatItHasRoutedIsConsumedAndAcknowledgedFirst) {
   constexpr size_t kMessages = 1000;
   auto writer = Connect("writer");
+  ASSERT_OK_AND_ASSIGN(RawPublisher publisher, writer->AdvertiseRaw("a"));
+  // Past the time after its start in which the broker acknowledges nothing.
+  ASSERT_OK(publisher.Publish("before"));
+  ASSERT_OK(writer->Flush(kPatience));
   ClientOptions options = Options("slow");
   options.manual_loop = true;
   auto reader = Connect(options);
@@ -122,7 +126,6 @@ TEST_F(BrokerDrainingTest, WhatItHasRoutedIsConsumedAndAcknowledgedFirst) {
           "a",
           [&](const Message& message) { texts.emplace_back(message.text()); },
           Patient()));
-  ASSERT_OK_AND_ASSIGN(RawPublisher publisher, writer->AdvertiseRaw("a"));
   const std::string payload(8192, 'x');
   const size_t fits = 4 * 1024 * 1024 / 10'000;
   static_assert(kMessages > fits);
