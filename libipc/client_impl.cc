@@ -101,13 +101,16 @@ absl::Status ClientImpl::Start() {
   Await(decided,
         DeadlineAfter(fail ? kHandshakeTimeout : options_.connect_timeout));
   if (session_.ready()) return absl::OkStatus();
-  if (fail || !absl::IsUnavailable(last_error_)) {
-    return last_error_.ok() ? absl::UnavailableError("no answer to HELLO")
-                            : last_error_;
+  // None: the time was up before an attempt had come to its end.
+  absl::Status error = last_error_;
+  if (error.ok()) {
+    error = absl::UnavailableError(
+        absl::StrCat("no answer to HELLO at ", options_.socket_path));
   }
+  if (fail || !absl::IsUnavailable(error)) return error;
   return absl::DeadlineExceededError(absl::StrCat(
       "no broker within ", absl::FormatDuration(options_.connect_timeout), ": ",
-      last_error_.message()));
+      error.message()));
 }
 
 void ClientImpl::Stop() {

@@ -2,6 +2,10 @@
 //
 // Clients that start before the broker.
 
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -51,6 +55,25 @@ TEST_F(AbsentBrokerTest, AClientWaitsNoLongerThanItWasTold) {
   ASSERT_CODE(kDeadlineExceeded, client);
   EXPECT_THAT(std::string(client.status().message()),
               HasSubstr(broker_.socket_path()));
+}
+
+// Whoever listens there is no broker, or one that has come to a standstill.
+TEST_F(AbsentBrokerTest, AClientWaitsNoLongerForAnAnswerEither) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  broker_.socket_path().copy(address.sun_path, sizeof(address.sun_path) - 1);
+  const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(bind(listener, reinterpret_cast<const sockaddr*>(&address),
+                 sizeof(address)),
+            0);
+  ASSERT_EQ(listen(listener, 8), 0);
+  ClientOptions options = OptionsIfAbsent(IfBrokerAbsent::kWait);
+  options.connect_timeout = absl::Milliseconds(50);
+  const auto client = Client::Connect(options);
+  ASSERT_CODE(kDeadlineExceeded, client);
+  EXPECT_THAT(std::string(client.status().message()),
+              HasSubstr(broker_.socket_path()));
+  close(listener);
 }
 
 TEST_F(AbsentBrokerTest, AClientWaitsForTheBroker) {
