@@ -75,8 +75,8 @@ bool Broker::OnConnect(ConnectionId id, const Peer& peer, MonotonicTime now) {
   return true;
 }
 
-void Broker::OnRefused(const Peer& peer, CloseReason reason, std::string text,
-                       MonotonicTime now) {
+void Broker::OnRefused(const Peer& peer, CloseReason reason,
+                       const std::string& text, MonotonicTime now) {
   state_.now = now;
   ++state_.counters.refused;
   status_.Record("", peer, MakeEnd(reason, text));

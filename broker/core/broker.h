@@ -58,8 +58,8 @@ class Broker {
   // A client connected. False: too many; close it.
   bool OnConnect(ConnectionId id, const Peer& peer, MonotonicTime now);
   // A client was turned away before it had a connection.
-  void OnRefused(const Peer& peer, wire::CloseReason reason, std::string text,
-                 MonotonicTime now);
+  void OnRefused(const Peer& peer, wire::CloseReason reason,
+                 const std::string& text, MonotonicTime now);
   // The size of what the connection has kept of an incomplete frame. The bytes
   // of the next OnBytes start with room for it.
   size_t TailSize(ConnectionId id) const;

@@ -21,7 +21,6 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using wire::CloseReason;
 using wire::FrameKind;
-using wire::PresenceChange;
 
 class BrokerPresenceTest : public testing::Test {
  protected:

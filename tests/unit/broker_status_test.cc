@@ -18,7 +18,6 @@ namespace {
 
 using test::BrokerShell;
 using test::FrameClient;
-using test::FrameOf;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Pair;

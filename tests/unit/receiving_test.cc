@@ -23,7 +23,6 @@
 namespace ipc::core {
 namespace {
 
-using test::FrameOf;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using wire::FrameKind;

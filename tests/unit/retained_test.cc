@@ -25,7 +25,6 @@ using test::BrokerEnd;
 using test::Got;
 using test::LinesOf;
 using testing::ElementsAre;
-using testing::IsEmpty;
 using wire::FrameKind;
 
 constexpr size_t kWindow = 1 << 20;
