@@ -358,6 +358,7 @@ void Broker::Drain(MonotonicTime now) {
   state_.draining = true;
 }
 
+// What the hold keeps back is not waited for: nobody loses by it.
 bool Broker::IsDrained() const {
   for (const auto& [number, session] : state_.sessions) {
     if (session->connection == nullptr) continue;
