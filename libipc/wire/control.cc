@@ -232,6 +232,7 @@ std::string Encode(const Subscribe& message) {
   proto.set_depth(message.depth);
   proto.set_bytes(message.bytes);
   proto.set_resume(message.resume);
+  proto.set_drop_newest(message.drop_newest);
   for (const Position& position : message.positions) {
     pb::Position* added = proto.add_positions();
     SetKey(position.session, added);
@@ -246,8 +247,9 @@ std::string Encode(const Subscribe& message) {
 bool Parse(std::string_view payload, Subscribe* message) {
   auto proto = ParseProto<pb::Subscribe>(payload);
   if (!proto || proto->subscription() == 0 ||
-      (proto->policy() != pb::POLICY_RELIABLE &&
-       proto->policy() != pb::POLICY_BEST_EFFORT)) {
+      proto->policy() < pb::POLICY_RELIABLE ||
+      proto->policy() > pb::POLICY_LATEST ||
+      (proto->drop_newest() && proto->policy() != pb::POLICY_BEST_EFFORT)) {
     return false;
   }
   message->subscription = SubscriptionId{proto->subscription()};
@@ -257,6 +259,7 @@ bool Parse(std::string_view payload, Subscribe* message) {
   message->bytes = proto->bytes();
   message->resume = proto->resume();
   message->stall_timeout = absl::Milliseconds(proto->stall_timeout_ms());
+  message->drop_newest = proto->drop_newest();
   message->positions.clear();
   for (const pb::Position& from : proto->positions()) {
     Position position;

@@ -109,7 +109,7 @@ struct Position {
   uint64_t sequence = 0;
 };
 
-enum class Policy : uint8_t { kReliable = 1, kBestEffort = 2 };
+enum class Policy : uint8_t { kReliable = 1, kBestEffort = 2, kLatest = 3 };
 
 struct Subscribe {
   static constexpr FrameKind kKind = FrameKind::kSubscribe;
@@ -121,6 +121,7 @@ struct Subscribe {
   bool resume = false;
   std::vector<Position> positions;
   absl::Duration stall_timeout;  // zero: the broker's
+  bool drop_newest = false;      // best effort only
 };
 
 struct Announce {

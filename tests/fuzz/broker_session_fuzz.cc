@@ -370,6 +370,8 @@ class Script {
       subscribe.policy = wire::Policy::kBestEffort;
       subscribe.depth = input_.Number();
       subscribe.bytes = input_.Number();
+      subscribe.drop_newest = kind % 16 >= 8;
+      if (kind % 32 >= 16) subscribe.policy = wire::Policy::kLatest;
     }
     for (int i = input_.Byte() % 4; i > 0; --i) {
       subscribe.positions.push_back({.session = AnySession(),

@@ -93,9 +93,9 @@ inline auto Fields(const wire::Position& m) {
 
 inline auto Fields(const wire::Subscribe& m) {
   const auto& [subscription, pattern, policy, depth, bytes, resume, positions,
-               stall_timeout] = m;
+               stall_timeout, drop_newest] = m;
   return std::tie(subscription, pattern, policy, depth, bytes, resume,
-                  positions, stall_timeout);
+                  positions, stall_timeout, drop_newest);
 }
 
 inline auto Fields(const wire::Announce& m) {

@@ -92,7 +92,8 @@ inline void Fill(wire::Subscribe* m) {
                       {.session = SampleReader(1).session,
                        .channel = ChannelNumber{0xffffffff},
                        .sequence = 0xffffffffffffffff}},
-        .stall_timeout = absl::Milliseconds(2'500)};
+        .stall_timeout = absl::Milliseconds(2'500),
+        .drop_newest = true};
 }
 
 inline void Fill(wire::Announce* m) {

@@ -442,18 +442,26 @@ TEST(Sha256Test, AgreesWithTheExamplesOfTheStandard) {
 
 // -- Enums --
 
-TEST(ControlTest, PolicyIsOneOfTheTwoThatExist) {
-  for (int value : {-1, 0, 3, 4, 255, 257, 258, 0x7fffffff}) {
+TEST(ControlTest, PolicyIsOneOfTheThreeThatExist) {
+  for (int value : {-1, 0, 4, 5, 255, 257, 258, 0x7fffffff}) {
     EXPECT_FALSE(Accepts<Subscribe>([&](auto& p) {
       p.set_policy(static_cast<pb::Policy>(value));
     })) << value;
   }
-  for (Policy policy : {Policy::kReliable, Policy::kBestEffort}) {
+  for (Policy policy :
+       {Policy::kReliable, Policy::kBestEffort, Policy::kLatest}) {
     Subscribe parsed;
-    EXPECT_TRUE(Accepts<Subscribe>(
-        [&](auto& p) { p.set_policy(static_cast<pb::Policy>(policy)); },
-        &parsed));
+    const auto set = [&](bool drop_newest) {
+      return [policy, drop_newest](auto& p) {
+        p.set_policy(static_cast<pb::Policy>(policy));
+        p.set_drop_newest(drop_newest);
+      };
+    };
+    EXPECT_TRUE(Accepts<Subscribe>(set(false), &parsed));
     EXPECT_EQ(parsed.policy, policy);
+    EXPECT_EQ(Accepts<Subscribe>(set(true), &parsed),
+              policy == Policy::kBestEffort)
+        << "drop_newest is for best effort";
   }
 }
 
