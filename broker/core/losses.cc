@@ -10,6 +10,26 @@
 
 namespace ipc::broker {
 
+namespace {
+
+// Makes `gap` part of `*last`, one of `gaps` in one place, if that can be.
+bool Join(const wire::Gap& gap, size_t gaps, wire::Gap* last) {
+  if (last->reason != gap.reason || gap.first > last->last + 1) {
+    if (gaps < kGapsPerPlaceMax) return false;
+    last->reason = wire::GapReason::kUnspecified;
+  }
+  last->last = std::max(last->last, gap.last);
+  return true;
+}
+
+}  // namespace
+
+void AppendGap(const wire::Gap& gap, std::vector<wire::Gap>* gaps) {
+  if (gaps->empty() || !Join(gap, gaps->size(), &gaps->back())) {
+    gaps->push_back(gap);
+  }
+}
+
 uint64_t Losses::Add(const wire::Gap& gap) {
   Stream& stream = streams_[KeyOf(gap.topic, gap.session)];
   const uint64_t known = std::max(stream.last, gap.first - 1);
@@ -34,11 +54,7 @@ bool Losses::Merge(const wire::Gap& gap, Stream* stream) {
   wire::FrameHeader header = wire::LoadHeader(frame);
   wire::Gap last;
   wire::ParseGap(header, &last);
-  if (last.reason != gap.reason || gap.first > last.last + 1) {
-    if (stream->frames < kGapsPerPlaceMax) return false;
-    last.reason = wire::GapReason::kUnspecified;
-  }
-  last.last = gap.last;
+  if (!Join(gap, stream->frames, &last)) return false;
   wire::StoreHeader(wire::GapHeader(last), frame);
   return true;
 }

@@ -25,6 +25,10 @@
 
 namespace ipc::broker {
 
+// Adds a loss behind others of its stream in one place: to the last of them if
+// it can be. Else there are too many for that.
+void AppendGap(const wire::Gap& gap, std::vector<wire::Gap>* gaps);
+
 class Losses {
  public:
   // Nothing to be told at this place.

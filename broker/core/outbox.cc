@@ -38,15 +38,31 @@ void Outbox::AddFrame(Lane* lane, const wire::FrameHeader& header) {
 
 void Outbox::Enqueue(Lane* lane, std::span<const std::byte> run,
                      uint32_t messages) {
-  lane->queue.Push(run, messages);
-  Bound(lane);
+  if (lane->latest != nullptr) {
+    const LatestQueue::Lost lost = lane->latest->Push(run);
+    lane->CountMissing(wire::GapReason::kLatest, lost.replaced);
+    lane->CountMissing(wire::GapReason::kDepth, lost.dropped);
+  } else if (lane->drop_newest) {
+    lane->CountMissing(
+        wire::GapReason::kDepth,
+        lane->queue.PushWhatFits(run, lane->messages_max, lane->bytes_max));
+  } else {
+    lane->queue.Push(run, messages);
+    Bound(lane);
+  }
+  List(lane);
 }
 
 void Outbox::AddGap(Lane* lane, const wire::Gap& gap) {
   Settle();
   lane->CountMissing(gap.reason, gap.last - gap.first + 1);
-  lane->queue.PushGap(gap);
-  Bound(lane);
+  if (lane->latest != nullptr) {
+    lane->latest->PushGap(gap);
+  } else {
+    lane->queue.PushGap(gap);
+    if (!lane->drop_newest) Bound(lane);
+  }
+  List(lane);
 }
 
 void Outbox::Bound(Lane* lane) {
@@ -54,7 +70,6 @@ void Outbox::Bound(Lane* lane) {
          lane->queue.bytes() > lane->bytes_max) {
     DropOldest(lane, wire::GapReason::kDepth);
   }
-  List(lane);
 }
 
 void Outbox::DropAll(Lane* lane, wire::GapReason reason) {
@@ -64,7 +79,7 @@ void Outbox::DropAll(Lane* lane, wire::GapReason reason) {
 }
 
 void Outbox::List(Lane* lane) {
-  if (lane->queue.empty()) {
+  if (lane->empty()) {
     if (lane->in_turn) std::erase(turn_, lane);
     lane->in_turn = false;
   } else if (!lane->in_turn) {
@@ -107,6 +122,7 @@ void Outbox::Settle() {
 void Outbox::Remove(Lane* lane) {
   Settle();
   lane->queue.Clear();
+  if (lane->latest) lane->latest->Clear();
   if (lane->in_turn) std::erase(turn_, lane);
   lane->in_turn = false;
 }
@@ -122,9 +138,9 @@ void Outbox::Commit() {
     Lane* lane = turn_.front();
     turn_.erase(turn_.begin());
     if (lane->id != selected_) CommitSelect(lane->id);
-    committed_.push_back(lane->queue.TakeBlock());
+    committed_.push_back(lane->TakeBlock());
     bytes += committed_.back().rest().size();
-    lane->in_turn = !lane->queue.empty();
+    lane->in_turn = !lane->empty();
     if (lane->in_turn) turn_.push_back(lane);
   }
 }

@@ -22,11 +22,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "broker/core/latest_queue.h"
 #include "broker/core/queue.h"
 #include "libipc/base/ids.h"
 #include "libipc/wire/frame.h"
@@ -41,11 +43,22 @@ struct Lane {
   SubscriptionId id{};
   Queue queue;
   bool in_turn = false;  // listed in the outbox's turn
-  // Best effort: what may wait. The oldest goes first.
+  // "Latest": in place of the queue.
+  std::unique_ptr<LatestQueue> latest;
+  // Best effort: what may wait. The oldest goes first, or the newest.
+  bool drop_newest = false;
   uint64_t messages_max = std::numeric_limits<uint64_t>::max();
   uint64_t bytes_max = std::numeric_limits<uint64_t>::max();
   uint64_t dropped = 0;  // messages that it was told to be missing
   MissingByReason* missing = nullptr;  // the broker's counters
+
+  bool empty() const { return latest ? latest->empty() : queue.empty(); }
+  uint64_t bytes() const { return latest ? latest->bytes() : queue.bytes(); }
+  // The oldest of what waits; something must.
+  Block TakeBlock() {
+    if (latest) return {latest->Take(), 0};
+    return queue.TakeBlock();
+  }
 
   void CountMissing(wire::GapReason reason, uint64_t messages) {
     dropped += messages;
@@ -112,11 +125,11 @@ class Outbox {
 
   void Enqueue(Lane* lane, std::span<const std::byte> run, uint32_t messages);
   // Holds the lane to its limits.
-  void Bound(Lane* lane);
-  void DropOldest(Lane* lane, wire::GapReason reason) {
+  static void Bound(Lane* lane);
+  static void DropOldest(Lane* lane, wire::GapReason reason) {
     if (lane->queue.DropOldest(reason)) lane->CountMissing(reason, 1);
   }
-  // Lists the lane if something waits.
+  // Whether something waits for it.
   void List(Lane* lane);
   // Moves control frames and queued blocks behind the committed bytes.
   void Commit();

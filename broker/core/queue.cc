@@ -55,7 +55,46 @@ std::span<const std::byte> Queue::WithoutLost(
   return run;
 }
 
+uint64_t Queue::PushWhatFits(std::span<const std::byte> run,
+                             uint64_t messages_max, uint64_t bytes_max) {
+  lost_is_last_ = true;
+  uint64_t lost = 0;
+  while (!run.empty()) {
+    const wire::FrameHeader header = wire::LoadHeader(run.data());
+    const std::span<const std::byte> frame = run.first(header.size);
+    run = run.subspan(header.size);
+    const bool begins = BeginsPublication(header);
+    if (header.kind == wire::FrameKind::kGone) {
+      lost_.AddGone(frame);
+    } else if (!begins && lost_.Knows(header)) {
+      continue;  // the rest of what is lost
+    } else if (bytes_ + header.size > bytes_max ||
+               (begins && messages_ >= messages_max)) {
+      if (header.kind == wire::FrameKind::kDeliver)
+        lost += Lose(header, wire::GapReason::kDepth);
+    } else {
+      // Behind what was lost before it.
+      if (!lost_.empty()) Append(lost_.Take());
+      Append(frame);
+      if (begins) ++messages_;
+    }
+  }
+  return lost;
+}
+
+uint64_t Queue::Lose(const wire::FrameHeader& header, wire::GapReason reason) {
+  return lost_.Add({.topic = header.target,
+                    .session = header.session,
+                    .first = header.sequence,
+                    .last = header.sequence,
+                    .reason = reason});
+}
+
 void Queue::PushGap(const wire::Gap& gap) {
+  if (lost_is_last_) {
+    lost_.Add(gap);
+    return;
+  }
   if (ends_in_gap_ && !blocks_.empty()) {
     std::vector<std::byte>& last = blocks_.back().bytes;
     std::byte* frame = last.data() + last.size() - kFrameHeaderBytes;
@@ -86,7 +125,9 @@ void Queue::Append(std::span<const std::byte> run) {
 }
 
 Block Queue::TakeBlock() {
-  if (!lost_.empty()) return {lost_.Take(), 0};
+  if (!lost_.empty() && (!lost_is_last_ || blocks_.empty())) {
+    return {lost_.Take(), 0};
+  }
   IPC_CHECK(!blocks_.empty());
   Block block = std::move(blocks_.front());
   blocks_.erase(blocks_.begin());
@@ -102,11 +143,7 @@ bool Queue::DropOldest(wire::GapReason reason) {
   bool lost = false;
   switch (header.kind) {
     case wire::FrameKind::kDeliver:
-      lost = lost_.Add({.topic = header.target,
-                        .session = header.session,
-                        .first = header.sequence,
-                        .last = header.sequence,
-                        .reason = reason}) > 0;
+      lost = Lose(header, reason) > 0;
       break;
     case wire::FrameKind::kGap: {
       wire::Gap gap;
@@ -129,6 +166,7 @@ bool Queue::DropOldest(wire::GapReason reason) {
 void Queue::Clear() {
   blocks_.clear();
   lost_.Clear();
+  lost_is_last_ = false;
   bytes_ = 0;
   messages_ = 0;
 }

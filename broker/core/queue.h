@@ -46,6 +46,11 @@ class Queue {
   void Push(std::span<const std::byte> run, uint32_t messages);
   // Moves the oldest block out. The queue must not be empty.
   Block TakeBlock();
+  // As Push, but leaves out what does not fit into the limits, and the rest of
+  // it. Returns how many publications are lost by that. Of one queue, either
+  // this is used or DropOldest.
+  uint64_t PushWhatFits(std::span<const std::byte> run, uint64_t messages_max,
+                        uint64_t bytes_max);
   // A GAP behind all that is here.
   void PushGap(const wire::Gap& gap);
   // Drops the oldest frame; `bytes` must not be 0. Returns whether a
@@ -56,12 +61,14 @@ class Queue {
  private:
   std::span<const std::byte> WithoutLost(std::span<const std::byte> run) const;
   void Append(std::span<const std::byte> run);
+  uint64_t Lose(const wire::FrameHeader& header, wire::GapReason reason);
 
   // Vectors, here and in the outbox, because an empty std::deque holds half a
   // kilobyte, and there is one for each subscription.
   std::vector<Block> blocks_;
-  Losses lost_;               // in front of all blocks
-  bool ends_in_gap_ = false;  // the last frame of the last block is a GAP
+  Losses lost_;                // in front of all blocks, or behind them
+  bool lost_is_last_ = false;  // it is behind them
+  bool ends_in_gap_ = false;   // the last frame of the last block is a GAP
   uint64_t bytes_ = 0;
   uint64_t messages_ = 0;
 };

@@ -200,9 +200,13 @@ absl::Status Requests::OnSubscribe(Session* session,
     subscription->stall.timeout =
         std::min(state_.stall_timeout, subscribe.stall_timeout);
   }
-  if (!reliable) {
-    subscription->lane.messages_max = subscribe.depth;
-    subscription->lane.bytes_max = subscribe.bytes;
+  Lane& lane = subscription->lane;
+  lane.drop_newest = subscribe.drop_newest;
+  if (subscribe.policy == wire::Policy::kBestEffort) {
+    lane.messages_max = subscribe.depth;
+    lane.bytes_max = subscribe.bytes;
+  } else if (subscribe.policy == wire::Policy::kLatest) {
+    lane.latest = std::make_unique<LatestQueue>(kBestEffortQueueBytesMax);
   }
   subscription->positions.clear();
   for (const wire::Position& position : subscribe.positions) {
@@ -250,6 +254,7 @@ absl::Status Requests::CheckSubscribe(const wire::Subscribe& subscribe) const {
   if (subscribe.policy == wire::Policy::kReliable) {
     return CheckStallTimeout(subscribe.stall_timeout);
   }
+  if (subscribe.policy == wire::Policy::kLatest) return absl::OkStatus();
   if (subscribe.depth == 0 || subscribe.depth > kBestEffortDepthMax) {
     return absl::InvalidArgumentError(
         absl::StrCat("best-effort depth is ", subscribe.depth,
@@ -345,7 +350,7 @@ void Requests::OnListClients(Session* session, const wire::ListClients& list,
     item.messages_in = from.messages_in;
     item.messages_out = from.messages_out;
     for (const auto& [id, subscription] : from.subscriptions) {
-      item.queued_bytes += subscription->lane.queue.bytes();
+      item.queued_bytes += subscription->lane.bytes();
       item.dropped += subscription->lane.dropped;
       const Stall& stall = subscription->stall;
       if ((stall.told || stall.aside) && item.slow.size() < kSlowListedMax) {

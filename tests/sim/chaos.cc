@@ -53,9 +53,10 @@ struct Plan {
   double best_effort = 0.3;
   double pull = 0.3;
   double manual = 0;
-  double retain = 0;      // of the topics that are advertised
-  double clean_stop = 0;  // of the broker, which leaves no sign of itself
-  bool late = false;      // absences may be longer than the recovery grace
+  double retain = 0;         // of the topics that are advertised
+  double other_drops = 0.5;  // of best effort: the newest, or "latest"
+  double clean_stop = 0;     // of the broker, which leaves no sign of itself
+  bool late = false;         // absences may be longer than the recovery grace
   uint64_t reconnect_ms = 100;
   uint64_t stall_ms = 100;
   uint64_t pause_ms = 60;
@@ -303,6 +304,10 @@ void Chaos::Subscribe(Client* client) {
   to.bytes = Roll(0.7) ? 1 << 20 : dice_.Between(1, 10'000);
   to.pull = to.reliable && Roll(plan_.pull);
   to.manual = to.reliable && !to.pull && Roll(plan_.manual);
+  if (!to.reliable && Roll(plan_.other_drops)) {
+    to.latest = Roll(0.5);
+    to.drop_newest = !to.latest;
+  }
   client->Subscribe(to);
 }
 

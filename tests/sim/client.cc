@@ -285,9 +285,12 @@ SubscriptionId Client::Subscribe(const SubscribeTo& to) {
     request.policy = wire::Policy::kBestEffort;
     request.depth = to.depth;
     request.bytes = to.bytes;
+    request.drop_newest = to.drop_newest;
   }
+  if (to.latest) request.policy = wire::Policy::kLatest;
   core::Receiving::Subscription* made = session_.receiving().Add(request);
-  int number = history_.AddSubscription(process_, to.pattern, to.reliable);
+  int number =
+      history_.AddSubscription(process_, to.pattern, to.reliable, to.latest);
   subscriptions_[made->id] = {
       .number = number, .pull = to.pull, .manual = to.manual};
   if (session_.ready()) {

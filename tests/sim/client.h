@@ -34,6 +34,8 @@ struct SubscribeTo {
   uint64_t bytes = 1 << 20;
   bool pull = false;    // consumed by ConsumeOne, else when it comes
   bool manual = false;  // handled when it comes, consumed by AcknowledgeOne
+  bool drop_newest = false;  // best effort
+  bool latest = false;       // in place of best effort
 };
 
 class Client {

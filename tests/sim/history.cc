@@ -133,10 +133,11 @@ void History::OnReceived(int process, uint64_t connection, uint32_t channel,
 }
 
 int History::AddSubscription(int process, std::string_view pattern,
-                             bool reliable) {
+                             bool reliable, bool latest) {
   subscriptions_.push_back({.process = process,
                             .pattern = std::string(pattern),
                             .reliable = reliable,
+                            .latest = latest,
                             .made_at = ++now_,
                             .made = time_,
                             .progress = {}});
@@ -379,10 +380,12 @@ void History::CheckReason(const Subscription& subscription, int publisher,
   constexpr int kDepth = 1;
   constexpr int kStalled = 2;
   constexpr int kGraceOver = 4;
+  constexpr int kLatest = 6;
   bool came_back = processes_[publisher].connections > 1 ||
                    processes_[subscription.process].connections > 1;
-  if (reason == (subscription.reliable ? kStalled : kDepth) ||
-      (reason == kGraceOver && came_back)) {
+  int own = subscription.latest ? kLatest : kDepth;
+  if (subscription.reliable) own = kStalled;
+  if (reason == own || (reason == kGraceOver && came_back)) {
     return;
   }
   Fail(absl::StrCat("gap: ", Name(subscription), " was told reason ", reason,

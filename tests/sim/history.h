@@ -103,7 +103,8 @@ class History {
 
   // -- Subscribing
 
-  int AddSubscription(int process, std::string_view pattern, bool reliable);
+  int AddSubscription(int process, std::string_view pattern, bool reliable,
+                      bool latest);
   // Also when it was made again on another connection.
   void OnConfirmed(int subscription);
   void OnUnsubscribed(int subscription);
@@ -161,6 +162,7 @@ class History {
     int process = 0;
     std::string pattern;
     bool reliable = true;
+    bool latest = false;
     uint64_t made_at = 0;
     uint64_t confirmed_at = 0;  // 0: not yet
     uint64_t resumed_at = 0;    // last confirmed

@@ -170,7 +170,7 @@ void World::SendFromBroker(broker::Connection* connection) {
 void World::CheckBounds() {
   for (const auto& [number, session] : broker_->state().sessions) {
     for (const auto& [id, subscription] : session->subscriptions) {
-      uint64_t bytes = subscription->lane.queue.bytes();
+      uint64_t bytes = subscription->lane.bytes();
       uint64_t most = subscription->bytes + 2 * kReadBytes +
                       subscription->links.size() * kMessageBytesMost;
       if (bytes > most) {

@@ -137,6 +137,40 @@ TEST_F(BrokerGapsTest, WhatIsLostAtTheEndIsToldWithoutAMessageBehindIt) {
   EXPECT_THAT(Story(), ElementsAre("1-2 depth"));
 }
 
+TEST_F(BrokerGapsTest, DropNewestKeepsWhatWaitsAndTellsBehindIt) {
+  wire::Subscribe subscribe = BestEffortResumption();
+  subscribe.resume = false;
+  subscribe.drop_newest = true;
+  reader_.Send(subscribe, 1);
+  reader_.Take();
+  reader_.SetRoom(0);
+  Publish(1, 10);
+  reader_.SetRoom(BrokerShell::kEndless);
+  EXPECT_THAT(Story(), ElementsAre("1", "2", "3", "4-10 depth"));
+  Publish(11, 11);
+  EXPECT_THAT(Story(), ElementsAre("11"));
+  EXPECT_EQ(Missing(GapReason::kDepth), 7u);
+}
+
+TEST_F(BrokerGapsTest, TheLatestOfEachPublisherWaits) {
+  FrameClient second(&shell_, 3);
+  second.Greet();
+  second.Open(1, "t");
+  wire::Subscribe subscribe = test::SubscribeMessage(1, "t");
+  subscribe.policy = wire::Policy::kLatest;
+  reader_.Send(subscribe, 1);
+  Publish(1, 1);
+  EXPECT_THAT(Story(), ElementsAre("1")) << "who keeps up gets all";
+  reader_.SetRoom(0);
+  Publish(2, 3);
+  second.Publish(1, 1);
+  Publish(4, 5);
+  reader_.SetRoom(BrokerShell::kEndless);
+  // The second publisher's is older.
+  EXPECT_THAT(Story(), ElementsAre("1", "2-4 latest", "5"));
+  EXPECT_EQ(Missing(GapReason::kLatest), 3u);
+}
+
 // -- Refused --
 
 TEST_F(BrokerGapsTest, WhatIsRefusedIsToldToThoseThatReadIt) {
