@@ -170,6 +170,7 @@ std::unique_ptr<Event> ClientImpl::GapOf(core::Stream* stream, uint64_t first,
 
 // A notice from the broker. There need not be a message behind it.
 void ClientImpl::OnGap(const wire::FrameHeader& header) {
+  if (leaving_) return;  // what came before it is not consumed
   core::Receiving& receiving = session_.receiving();
   std::optional<core::Missed> missed = receiving.OnGap(header, now_);
   if (!missed.has_value() || current_ == nullptr) return;
