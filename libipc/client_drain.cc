@@ -62,8 +62,7 @@ void ClientImpl::StartDrain() {
     CollectConsumed(subscription.get());
     {
       MutexLock lock(&subscription->mu);
-      subscription->queue.clear();
-      subscription->queue_bytes = 0;
+      subscription->queue.Clear();
       subscription->untold = false;
       subscription->answered = true;
       subscription->status = Draining();

@@ -45,6 +45,7 @@
 #include "libipc/net/fd.h"
 #include "libipc/net/poller.h"
 #include "libipc/net/unix_socket.h"
+#include "libipc/pull_queue.h"
 #include "libipc/socket_watch.h"
 
 namespace ipc {
@@ -52,10 +53,6 @@ namespace ipc {
 // One subscription of the application.
 class SubscriptionImpl {
  public:
-  struct Waiting {
-    Message message;
-    std::shared_ptr<core::Stream> stream;
-  };
   struct Acknowledged {
     std::shared_ptr<core::Stream> stream;
     uint64_t sequence = 0;
@@ -70,13 +67,12 @@ class SubscriptionImpl {
   std::atomic<bool> closed = false;  // the handle is gone
 
   Mutex mu;
-  std::deque<Waiting> queue ABSL_GUARDED_BY(mu);
-  uint64_t queue_bytes ABSL_GUARDED_BY(mu) = 0;
+  PullQueue queue ABSL_GUARDED_BY(mu);
   // There is a gap in `queue` that on_event is yet to be told of: until then
   // nothing is taken.
   bool untold ABSL_GUARDED_BY(mu) = false;
   // Taken by Next and not yet told to the loop.
-  std::vector<Waiting> consumed ABSL_GUARDED_BY(mu);
+  std::vector<PullQueue::Waiting> consumed ABSL_GUARDED_BY(mu);
   // By the application, and not yet told to the loop.
   std::vector<Acknowledged> acknowledged ABSL_GUARDED_BY(mu);
   bool answered ABSL_GUARDED_BY(mu) = false;
@@ -273,7 +269,7 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   // Waits until `ready`, called with the subscription's mutex held.
   bool WaitOn(SubscriptionImpl* subscription, bool (*ready)(SubscriptionImpl*),
               MonotonicTime deadline);
-  void Enqueue(SubscriptionImpl::Waiting waiting, std::unique_ptr<Event> gap);
+  void Enqueue(PullQueue::Waiting waiting, std::unique_ptr<Event> gap);
   void CollectConsumed(SubscriptionImpl* subscription);
   void OnGap(const wire::FrameHeader& header);
   // The event of a gap in what the current subscription gets; null if it is

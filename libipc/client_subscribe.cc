@@ -37,6 +37,9 @@ wire::Subscribe RequestOf(std::string_view pattern,
     request.policy = wire::Policy::kBestEffort;
     request.depth = best_effort->depth;
     request.bytes = best_effort->bytes;
+    request.drop_newest = best_effort->drop == Drop::kNewest;
+  } else if (std::holds_alternative<Latest>(options.policy)) {
+    request.policy = wire::Policy::kLatest;
   }
   return request;
 }
@@ -318,27 +321,16 @@ void ClientImpl::RunDeferred() {
 
 // For the current subscription. A gap is told at the end of the turn, and what
 // lies behind it is not taken before.
-void ClientImpl::Enqueue(SubscriptionImpl::Waiting waiting,
+void ClientImpl::Enqueue(PullQueue::Waiting waiting,
                          std::unique_ptr<Event> gap) {
   const std::shared_ptr<SubscriptionImpl>& subscription = current_;
-  const auto* best_effort =
-      std::get_if<BestEffort>(&subscription->options.policy);
   bool untold = gap != nullptr;
   if (untold) events_.push_back(*gap);
   MutexLock lock(&subscription->mu);
-  subscription->queue_bytes +=
-      waiting.message.payload().size() + kFrameHeaderBytes;
-  subscription->queue.push_back(std::move(waiting));
-  while (best_effort != nullptr &&
-         (subscription->queue.size() > best_effort->depth ||
-          subscription->queue_bytes > best_effort->bytes) &&
-         subscription->queue.size() > 1) {
+  for (const PullQueue::Waiting& dropped :
+       subscription->queue.Push(std::move(waiting), subscription->options)) {
     untold |= subscription->options.report_gaps;
-    TellDropped(*subscription, subscription->queue.front().message);
-    subscription->queue_bytes -=
-        subscription->queue.front().message.payload().size() +
-        kFrameHeaderBytes;
-    subscription->queue.pop_front();
+    TellDropped(*subscription, dropped.message);
   }
   if (untold) MarkUntold(subscription);
 }
@@ -354,11 +346,14 @@ void ClientImpl::TellDropped(const SubscriptionImpl& subscription,
                              const Message& message) {
   ++missing_;
   if (!subscription.options.report_gaps) return;
+  const GapReason reason =
+      std::holds_alternative<Latest>(subscription.options.policy)
+          ? GapReason::kLatest
+          : GapReason::kDepth;
   if (!events_.empty()) {
     Event& last = events_.back();
     if (last.kind == Event::Kind::kGap && last.name == subscription.pattern &&
-        last.reason == GapReason::kDepth &&
-        last.source.topic == message.topic() &&
+        last.reason == reason && last.source.topic == message.topic() &&
         last.source.publisher.session == message.publisher().session &&
         last.last + 1 == message.sequence()) {
       last.last = message.sequence();
@@ -370,17 +365,17 @@ void ClientImpl::TellDropped(const SubscriptionImpl& subscription,
   gap.name = subscription.pattern;
   gap.source = message.source();
   gap.first = gap.last = message.sequence();
-  gap.reason = GapReason::kDepth;
+  gap.reason = reason;
   events_.push_back(std::move(gap));
 }
 
 void ClientImpl::CollectConsumed(SubscriptionImpl* subscription) {
-  std::vector<SubscriptionImpl::Waiting> consumed;
+  std::vector<PullQueue::Waiting> consumed;
   {
     MutexLock lock(&subscription->mu);
     consumed.swap(subscription->consumed);
   }
-  for (const SubscriptionImpl::Waiting& item : consumed) {
+  for (const PullQueue::Waiting& item : consumed) {
     Consume(subscription, item.stream, item.message.sequence(),
             item.message.payload().size());
   }
@@ -501,10 +496,7 @@ absl::StatusOr<Message> ClientImpl::TakeNext(
       if (!subscription->status.ok()) return subscription->status;
       return absl::UnavailableError("nothing yet");
     }
-    SubscriptionImpl::Waiting item = std::move(subscription->queue.front());
-    subscription->queue.pop_front();
-    subscription->queue_bytes -=
-        item.message.payload().size() + kFrameHeaderBytes;
+    PullQueue::Waiting item = subscription->queue.Take();
     message = item.message;
     if (std::holds_alternative<Reliable>(subscription->options.policy) &&
         !subscription->manual()) {

@@ -68,6 +68,7 @@ struct SubOptions {
   uint64_t count = 0;  // 0: without end
   bool json = false;
   bool raw = false;
+  bool latest = false;
   bool wait = false;
 };
 
@@ -139,7 +140,11 @@ absl::Status Sub::Start() {
 
 absl::Status Sub::Subscribe() {
   SubscribeOptions options;
-  options.policy = BestEffort{};
+  if (options_.latest) {
+    options.policy = Latest{};
+  } else {
+    options.policy = BestEffort{};
+  }
   options.confirm_timeout = kConfirmTimeout;
   absl::StatusOr<RawSubscription> subscription =
       client_->SubscribeRaw(options_.pattern, options);
@@ -230,6 +235,9 @@ Command MakeSub(CLI::App* app) {
                  "the payloads' bytes and nothing else, one\n"
                  "after the other; not to a terminal")
       ->excludes(json);
+  command->add_flag("--latest", options->latest,
+                    "of what it is too slow for, only the newest of each\n"
+                    "publisher and topic");
   command->add_flag("--wait", options->wait,
                     "wait for the broker, without a limit");
   command->footer(kFooter);

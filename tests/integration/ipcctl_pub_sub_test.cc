@@ -274,10 +274,18 @@ TEST_F(IpcctlSubTest, WaitsForTheBrokerIfTold) {
   EXPECT_EQ(sub.out(), "there");
 }
 
-TEST_F(IpcctlSubTest, ShowsWhatItWasTooSlowForAsAGapInItsPlace) {
+class IpcctlSlowSubTest : public IpcctlSubTest {
+ protected:
+  // Stops for a while, and shows all as messages or as gaps for `reason`.
+  void ExpectGaps(const std::vector<std::string>& arguments,
+                  const std::string& reason);
+};
+
+void IpcctlSlowSubTest::ExpectGaps(const std::vector<std::string>& arguments,
+                                   const std::string& reason) {
   constexpr uint64_t kMessages = 100'000;
   const std::string payload(200, 'x');
-  Process sub = StartSub({"--json"});
+  Process sub = StartSub(arguments);
   ASSERT_OK(publisher_.Publish("first"));
   uint64_t next = 1;
   EXPECT_EQ(ReadJson(&sub)["sequence"], next++);
@@ -295,6 +303,7 @@ TEST_F(IpcctlSubTest, ShowsWhatItWasTooSlowForAsAGapInItsPlace) {
       const json& gap = object["gap"];
       EXPECT_EQ(gap["topic"], "a/b");
       EXPECT_EQ(gap["first"], next);
+      EXPECT_EQ(gap["reason"], reason);
       missing += gap["missing"].get<uint64_t>();
       next = gap["last"].get<uint64_t>() + 1;
     } else {
@@ -305,6 +314,14 @@ TEST_F(IpcctlSubTest, ShowsWhatItWasTooSlowForAsAGapInItsPlace) {
   EXPECT_GT(missing, 0u);
   sub.Signal(SIGINT);
   EXPECT_EQ(sub.Wait(), 0);
+}
+
+TEST_F(IpcctlSlowSubTest, ShowsWhatItWasTooSlowForAsAGapInItsPlace) {
+  ExpectGaps({"--json"}, "depth");
+}
+
+TEST_F(IpcctlSlowSubTest, ShowsWhatWasReplacedByANewerOne) {
+  ExpectGaps({"--json", "--latest"}, "latest");
 }
 
 }  // namespace

@@ -35,6 +35,9 @@ class SubscribeTest : public BusTest {
     ASSERT_OK(publisher.Publish(payload));
     ASSERT_OK(writer_->Flush(kPatience));
   }
+  // Publishes ten to a subscription that takes none before all are there, and
+  // returns which it is handed then.
+  std::vector<uint64_t> TakenOfTen(const SubscribeOptions& options);
 
   EventLog log_;
   std::unique_ptr<Client> reader_;
@@ -283,6 +286,57 @@ TEST_F(SubscribeTest, BestEffortDropsTheOldestAndNamesThem) {
     expected = gap.last + 1;
   }
   EXPECT_EQ(expected, taken.front());
+}
+
+std::vector<uint64_t> SubscribeTest::TakenOfTen(
+    const SubscribeOptions& options) {
+  auto subscription = reader_->SubscribeRaw("a/b", Patient(options));
+  EXPECT_OK(subscription.status());
+  auto publisher = writer_->AdvertiseRaw("a/b");
+  EXPECT_OK(publisher.status());
+  for (int i = 0; i < 10; ++i) EXPECT_OK(publisher->Publish("x"));
+  EXPECT_TRUE(WaitUntil([&] { return reader_->stats().received == 10; }));
+  std::vector<uint64_t> taken;
+  for (;;) {
+    // The first may have to wait until a gap is told.
+    const auto message =
+        subscription->Next(taken.empty() ? kPatience : absl::ZeroDuration());
+    if (!message.ok()) return taken;
+    taken.push_back(message->sequence());
+  }
+}
+
+TEST_F(SubscribeTest, DropNewestKeepsWhatWaitsAndNamesTheRest) {
+  EXPECT_EQ(
+      TakenOfTen({.policy = BestEffort{.depth = 3, .drop = Drop::kNewest}}),
+      (std::vector<uint64_t>{1, 2, 3}));
+  ASSERT_TRUE(log_.WaitFor(Event::Kind::kGap));
+  uint64_t next = 4;
+  EXPECT_TRUE(WaitUntil([&] { return reader_->stats().missing == 7; }));
+  for (const Event& gap : log_.Of(Event::Kind::kGap)) {
+    EXPECT_EQ(gap.first, next);
+    EXPECT_EQ(gap.reason, GapReason::kDepth);
+    next = gap.last + 1;
+  }
+  EXPECT_EQ(next, 11u);
+}
+
+TEST_F(SubscribeTest, LatestKeepsTheNewestAndNamesWhatItReplaced) {
+  EXPECT_EQ(TakenOfTen({.policy = Latest{}}), (std::vector<uint64_t>{10}));
+  uint64_t next = 1;
+  for (const Event& gap : log_.Of(Event::Kind::kGap)) {
+    EXPECT_EQ(gap.first, next);
+    EXPECT_EQ(gap.reason, GapReason::kLatest);
+    next = gap.last + 1;
+  }
+  EXPECT_EQ(next, 10u);
+}
+
+TEST_F(SubscribeTest, GapsThatNobodyWantsAreCountedOnly) {
+  EXPECT_EQ(TakenOfTen({.policy = Latest{}, .report_gaps = false}),
+            (std::vector<uint64_t>{10}));
+  EXPECT_TRUE(log_.Of(Event::Kind::kGap).empty());
+  EXPECT_TRUE(WaitUntil([&] { return reader_->stats().missing == 9; }));
 }
 
 TEST_F(SubscribeTest, BestEffortThatKeepsUpMissesNothing) {

@@ -110,12 +110,29 @@ struct Reliable {
   absl::Duration stall_timeout = absl::ZeroDuration();
 };
 
-// Never slows anyone: what does not fit is dropped, oldest first, and the loss
-// is told in the stream by a Gap event.
-struct BestEffort {
-  uint32_t depth = 10'000;             // messages waiting, at the most
-  uint64_t bytes = uint64_t{8} << 20;  // payload and header bytes waiting
+// What a full queue gives up.
+enum class Drop {
+  kOldest,  // what waits longest: for those who want to be up to date
+  kNewest,  // what comes: for those who want what they have begun
 };
+
+// Never slows anyone: what does not fit is dropped, and the loss is told in the
+// stream by a Gap event (GapReason::kDepth).
+struct BestEffort {
+  // Messages waiting in the broker, at the most: 1 to 10,000,000. Without a
+  // handler, as many again wait in the client.
+  uint32_t depth = 10'000;
+  // Payload and header bytes (40 a message) waiting: 1 to 64 MiB.
+  uint64_t bytes = uint64_t{8} << 20;
+  Drop drop = Drop::kOldest;
+};
+
+// Never slows anyone: of each publisher on each topic at most the newest whole
+// message waits, and replaces one that waits (GapReason::kLatest). Two
+// publishers on one topic do not replace each other's. All together hold 64 MiB
+// at the most; beyond that the oldest goes (GapReason::kDepth). Who keeps up
+// gets every message.
+struct Latest {};
 
 // When a message is consumed, so that its publisher may forget it.
 enum class Acknowledge {
@@ -132,7 +149,7 @@ enum class Acknowledge {
 struct SubscribeOptions {
   // -- Changes behaviour --
 
-  std::variant<Reliable, BestEffort> policy = Reliable{};
+  std::variant<Reliable, BestEffort, Latest> policy = Reliable{};
   // Whether on_event is told of gaps in this subscription. ClientStats counts
   // what is missing in any case.
   bool report_gaps = true;
