@@ -162,6 +162,25 @@ absl::Status Requests::OnClose(Session* session, ChannelNumber number) {
   return absl::OkStatus();
 }
 
+namespace {
+
+// Else it is another one under a number that has been used.
+bool MakesAgain(const wire::Subscribe& subscribe,
+                const Subscription& subscription) {
+  if (subscription.reliable != (subscribe.policy == wire::Policy::kReliable)) {
+    return false;
+  }
+  // Nothing more is known of one that a publisher has handed back.
+  if (subscription.pattern.empty()) return true;
+  const Lane& lane = subscription.lane;
+  return subscription.pattern == subscribe.pattern &&
+         (lane.latest != nullptr) ==
+             (subscribe.policy == wire::Policy::kLatest) &&
+         lane.drop_newest == subscribe.drop_newest;
+}
+
+}  // namespace
+
 absl::Status Requests::OnSubscribe(Session* session,
                                    const wire::Subscribe& subscribe,
                                    uint64_t request) {
@@ -172,10 +191,7 @@ absl::Status Requests::OnSubscribe(Session* session,
     return absl::AlreadyExistsError(absl::StrCat(
         "subscription ", ToNumber(subscribe.subscription), " is made already"));
   }
-  bool reliable = subscribe.policy == wire::Policy::kReliable;
-  if (exists && (known->second->reliable != reliable ||
-                 (!known->second->pattern.empty() &&
-                  known->second->pattern != subscribe.pattern))) {
+  if (exists && !MakesAgain(subscribe, *known->second)) {
     sessions_.RemoveSubscription(known->second.get());
     exists = false;
   }
@@ -193,7 +209,7 @@ absl::Status Requests::OnSubscribe(Session* session,
     links_.DropUnmatched(subscription);
   }
   subscription->stale = false;
-  subscription->reliable = reliable;
+  subscription->reliable = subscribe.policy == wire::Policy::kReliable;
   subscription->bytes = state_.reliable_queue_bytes_max;
   subscription->stall.timeout = state_.stall_timeout;
   if (subscribe.stall_timeout != absl::ZeroDuration()) {
@@ -205,7 +221,8 @@ absl::Status Requests::OnSubscribe(Session* session,
   if (subscribe.policy == wire::Policy::kBestEffort) {
     lane.messages_max = subscribe.depth;
     lane.bytes_max = subscribe.bytes;
-  } else if (subscribe.policy == wire::Policy::kLatest) {
+  } else if (subscribe.policy == wire::Policy::kLatest &&
+             lane.latest == nullptr) {
     lane.latest = std::make_unique<LatestQueue>(kBestEffortQueueBytesMax);
   }
   subscription->positions.clear();

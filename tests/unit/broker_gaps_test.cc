@@ -171,6 +171,36 @@ TEST_F(BrokerGapsTest, TheLatestOfEachPublisherWaits) {
   EXPECT_EQ(Missing(GapReason::kLatest), 3u);
 }
 
+// The end of its publisher is heard before it has made its subscription again.
+TEST_F(BrokerGapsTest, WhatWaitsForASubscriptionOutlastsItsReturn) {
+  for (wire::Policy policy :
+       {wire::Policy::kLatest, wire::Policy::kBestEffort}) {
+    FrameClient publisher(&shell_, 3);
+    publisher.Greet();
+    publisher.Open(1, "t");
+    wire::Subscribe subscribe = BestEffortResumption();
+    subscribe.subscription = SubscriptionId{7};
+    subscribe.resume = false;
+    subscribe.policy = policy;
+    reader_.Connect();
+    reader_.Hello();
+    reader_.Send(subscribe, 1);
+    reader_.Resumed();
+    publisher.Publish(1, 1);
+    reader_.Lose();
+    reader_.Connect();
+    reader_.Hello();
+    reader_.SetRoom(0);
+    publisher.Goodbye();
+    subscribe.resume = true;
+    reader_.Send(subscribe, 1);
+    reader_.Resumed();
+    reader_.SetRoom(BrokerShell::kEndless);
+    EXPECT_EQ(reader_.TakeOf(FrameKind::kGone).size(), 1u);
+    reader_.Goodbye();
+  }
+}
+
 // -- Refused --
 
 TEST_F(BrokerGapsTest, WhatIsRefusedIsToldToThoseThatReadIt) {
