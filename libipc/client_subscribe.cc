@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libipc/base/status_macros.h"
+#include "libipc/base/topic_grammar.h"
 #include "libipc/client_impl.h"
 #include "libipc/net/system.h"
 
@@ -32,6 +33,7 @@ wire::Subscribe RequestOf(std::string_view pattern,
   request.pattern = pattern;
   if (const auto* reliable = std::get_if<Reliable>(&options.policy)) {
     request.stall_timeout = reliable->stall_timeout;
+    request.group = reliable->group;
   }
   if (const auto* best_effort = std::get_if<BestEffort>(&options.policy)) {
     request.policy = wire::Policy::kBestEffort;
@@ -55,6 +57,10 @@ absl::StatusOr<std::shared_ptr<SubscriptionImpl>> ClientImpl::Subscribe(
     return absl::InvalidArgumentError(
         "a best-effort subscription does not acknowledge: kManual is for "
         "reliable ones");
+  }
+  const auto* reliable = std::get_if<Reliable>(&options.policy);
+  if (reliable != nullptr && !reliable->group.empty()) {
+    IPC_RETURN_IF_ERROR(ValidateGroupName(reliable->group));
   }
   auto subscription = std::make_shared<SubscriptionImpl>();
   subscription->pattern = pattern;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ipcctl sub: shows what crosses the bus. Best effort, so that watching slows
-// nobody down; what it was too slow for is shown as missing, in its place.
+// nobody down; what it was too slow for is shown as missing, in its place. With
+// --group it takes part as any other member does.
 //
 // One thread shows everything: messages it takes from the subscription, gaps
 // and the state of the connection it takes from Events. Output is gathered
@@ -66,6 +67,7 @@ constexpr char kFooter[] =
 struct SubOptions {
   std::string pattern;
   uint64_t count = 0;  // 0: without end
+  std::string group;   // empty: none
   bool json = false;
   bool raw = false;
   bool latest = false;
@@ -142,6 +144,8 @@ absl::Status Sub::Subscribe() {
   SubscribeOptions options;
   if (options_.latest) {
     options.policy = Latest{};
+  } else if (!options_.group.empty()) {
+    options.policy = Reliable{.group = options_.group};
   } else {
     options.policy = BestEffort{};
   }
@@ -240,6 +244,11 @@ Command MakeSub(CLI::App* app) {
                     "publisher and topic");
   command->add_flag("--wait", options->wait,
                     "wait for the broker, without a limit");
+  command
+      ->add_option("--group", options->group,
+                   "take part in a group: reliable, and what comes\n"
+                   "here goes to no other member")
+      ->option_text("NAME");
   command->footer(kFooter);
   command->callback([options] { CheckForm(*options); });
   return {command, [options](const Globals& globals) {

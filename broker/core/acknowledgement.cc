@@ -23,6 +23,10 @@ void Acknowledgement::OnRefused(Channel* channel) {
   uint64_t refused = channel->next_sequence - 1;
   if (channel->refused_from == 0) channel->refused_from = refused;
   for (Reading* reading : channel->readings) {
+    Share* share = reading->share.get();
+    if (share != nullptr && share->given() + 1 >= channel->refused_from) {
+      share->PassOver(refused);
+    }
     if (reading->consumed + 1 >= channel->refused_from) {
       reading->consumed = std::max(reading->consumed, refused);
     }

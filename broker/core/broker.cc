@@ -25,6 +25,9 @@ absl::Status BadPayload(FrameKind kind) {
 // Of what was routed to it.
 bool HasConsumedAll(const Subscription& subscription) {
   if (!subscription.reliable) return true;
+  if (subscription.membership.group != nullptr) {
+    return subscription.membership.held == 0;
+  }
   for (const auto& [number, link] : subscription.links) {
     if (link->state != Link::State::kLive) continue;
     for (const auto& [topic, reading] : link->readings) {
@@ -39,12 +42,18 @@ bool HasConsumedAll(const Subscription& subscription) {
 Broker::Broker(const BrokerOptions& options, MonotonicTime now)
     : acknowledgement_(&state_),
       links_(&state_, &acknowledgement_),
+      groups_(&state_, &links_, &acknowledgement_),
       stalls_(&state_, &links_),
       routing_(&state_, &links_, &acknowledgement_, &stalls_),
       status_(&state_),
       presence_(&state_),
-      sessions_(&state_, &links_, &routing_, &status_, &presence_),
-      requests_(&state_, &links_, &acknowledgement_, &sessions_) {
+      sessions_({.state = &state_,
+                 .links = &links_,
+                 .groups = &groups_,
+                 .routing = &routing_,
+                 .status = &status_,
+                 .presence = &presence_}),
+      requests_(&state_, &links_, &groups_, &acknowledgement_, &sessions_) {
   state_.instance = options.instance;
   state_.version = options.version;
   state_.pid = options.pid;
@@ -279,6 +288,13 @@ void Broker::OnSelect(Connection* connection, SubscriptionId id) {
 // An ACK for what is gone has crossed its end, and means nothing any more.
 void Broker::OnAck(const Connection& connection, const Frame& frame) {
   if (connection.selected == nullptr) return;
+  if (connection.selected->membership.group != nullptr) {
+    if (groups_.OnAck(connection.selected, SessionNumber{frame.header.session},
+                      TopicId{frame.header.target}, frame.header.sequence)) {
+      stalls_.OnConsumed(connection.selected);
+    }
+    return;
+  }
   // Of a channel that is closed by now, too: it goes on.
   if (connection.selected->stall.aside) {
     stalls_.OnConsumed(connection.selected);

@@ -25,6 +25,7 @@
 
 #include "absl/status/status.h"
 #include "broker/core/acknowledgement.h"
+#include "broker/core/group.h"
 #include "broker/core/links.h"
 #include "broker/core/presence.h"
 #include "broker/core/requests.h"
@@ -118,6 +119,7 @@ class Broker {
   State state_;
   Acknowledgement acknowledgement_;
   Links links_;
+  Groups groups_;
   Stalls stalls_;
   Routing routing_;
   Status status_;

@@ -23,6 +23,7 @@ bool Links::LacksAfter(const Reading& reading, uint64_t position) {
 }
 
 bool Links::LacksValue(const Reading& reading) {
+  if (reading.share != nullptr) return false;  // a group gets none
   const Link& link = *reading.link;
   bool in_order =
       link.subscription->reliable || !link.has_received || !link.several;
@@ -51,7 +52,7 @@ void Links::NotePositions(Link* link) {
 // What the publisher sends to a reader before it has answered JOIN belongs to
 // that answer, and only the last one counts.
 bool Links::TakesResent(Link* link) {
-  if (link->joins_under_way == 0) {
+  if (link->joins_under_way == 0 || link->subscription->group != nullptr) {
     return link->state == Link::State::kCatchingUp;
   }
   if (link->state != Link::State::kJoining || link->joins_under_way > 1) {

@@ -11,6 +11,20 @@
 #include "libipc/base/topic_grammar.h"
 
 namespace ipc::broker {
+namespace {
+
+bool HasRoom(const Subscription& subscription) {
+  const Group* group = subscription.group.get();
+  return group != nullptr ? HasIdleMember(*group)
+                          : subscription.lane.queue.empty();
+}
+
+uint64_t ResendFrom(const Reading& reading) {
+  return reading.share == nullptr ? reading.resend_from
+                                  : reading.share->first_wanted();
+}
+
+}  // namespace
 
 uint64_t Links::EntryOf(const Channel& channel) {
   return channel.next_sequence + (channel.next_fragment == 0 ? 0 : 1);
@@ -21,6 +35,8 @@ bool Links::IsReady(const Session& publisher) {
 }
 
 bool Links::IsReady(const Subscription& subscription) {
+  const Group* group = subscription.group.get();
+  if (group != nullptr) return group->present != 0;
   return subscription.session->connection != nullptr &&
          !subscription.pattern.empty();
 }
@@ -94,6 +110,9 @@ void Links::Attach(Channel* channel, Subscription* subscription,
   }
   reading->consumed = from - 1;
   reading->resend_from = from;
+  if (IsGroup(subscription->session->key)) {
+    reading->share = std::make_unique<Share>(from - 1);
+  }
   channel->readings.push_back(reading.get());
   if (link->state == Link::State::kLive) Enter(reading.get());
 }
@@ -157,7 +176,7 @@ void Links::StartFresh(Link* link) {
   for (auto& [topic, reading] : link->readings) {
     claimed &= reading->claimed;
     if (!reading->claimed) PlaceAtEntry(reading.get());
-    lacks |= reading->resend_from < EntryOf(*reading->channel) ||
+    lacks |= ResendFrom(*reading) < EntryOf(*reading->channel) ||
              LacksValue(*reading);
     told &= reading->told;
   }
@@ -177,6 +196,10 @@ void Links::StartFresh(Link* link) {
 void Links::PlaceAtEntry(Reading* reading) {
   reading->resend_from = reading->begins = EntryOf(*reading->channel);
   reading->consumed = reading->resend_from - 1;
+  if (reading->share != nullptr) {
+    ForgetShare(*reading);
+    reading->share->Restart(reading->consumed);
+  }
   acknowledgement_.OnReadersChanged(reading->channel);
 }
 
@@ -228,7 +251,7 @@ void Links::SendResend(Link* link) {
     // have a hole behind it.
     reading->claimed = true;
     resend.channels.push_back(
-        {reading->channel->number, reading->resend_from, LacksValue(*reading)});
+        {reading->channel->number, ResendFrom(*reading), LacksValue(*reading)});
   }
   state_.SendControl(link->publisher->connection, resend);
 }
@@ -256,6 +279,7 @@ void Links::Begin(Link* link) {
   }
   Heard(link);
   GoLive(link);
+  if (link->subscription->group != nullptr) Claim(link);
 }
 
 void Links::AwaitPublishers(Subscription* subscription, uint64_t request,
@@ -303,6 +327,11 @@ void Links::ConfirmIfHeard(Subscription* subscription) {
       state_.now < subscription->confirm_from) {
     return;
   }
+  if (subscription->group != nullptr) {
+    subscription->request = 0;
+    ConfirmMembers(&state_, subscription->group.get());
+    return;
+  }
   state_.SendControl(subscription->session->connection, wire::Result{},
                      std::exchange(subscription->request, 0));
 }
@@ -338,7 +367,7 @@ void Links::OnResendEnd(Link* link) {
 
 void Links::CatchUp() {
   for (Subscription* subscription : std::vector<Subscription*>(state_.behind)) {
-    if (!subscription->lane.queue.empty()) continue;
+    if (!HasRoom(*subscription)) continue;
     std::erase(state_.behind, subscription);
     for (auto& [number, link] : subscription->links) {
       if (link->state != Link::State::kBehind) continue;
@@ -365,6 +394,11 @@ void Links::GoLive(Link* link) {
 void Links::Enter(Reading* reading) {
   reading->claimed = true;
   Subscription* subscription = reading->link->subscription;
+  if (reading->share != nullptr) {
+    // What the publisher has not sent by now does not exist.
+    reading->share->PassOver(reading->channel->next_sequence - 1);
+    acknowledgement_.OnConsumed(reading, reading->share->consumed());
+  }
   Announce(*reading);
   if (!subscription->reliable) {
     // Nothing is sent again for it.
@@ -497,6 +531,7 @@ void Links::DetachSubscription(Subscription* subscription) {
 void Links::RemoveReading(Reading* reading) {
   Channel* channel = reading->channel;
   Subscription* subscription = reading->link->subscription;
+  if (reading->share != nullptr) ForgetShare(*reading);
   std::erase(channel->live, subscription);
   std::erase(channel->readings, reading);
   if (subscription->reliable) --channel->reliable_readings;
@@ -529,49 +564,6 @@ std::vector<wire::Reader> Links::TellReadersOf(Channel* channel) {
     readers.back().from = reading->consumed + 1;
   }
   return readers;
-}
-
-uint32_t Links::MatchesOf(const Channel& channel) {
-  uint32_t matches = 0;
-  for (const Reading* reading : channel.readings) {
-    if (!reading->link->subscription->pattern.empty()) ++matches;
-  }
-  return matches;
-}
-
-void Links::TellMatchesOf(const Subscription& subscription) {
-  for (const auto& [number, link] : subscription.links) {
-    for (const auto& [topic, reading] : link->readings) {
-      TellMatches(reading->channel);
-    }
-  }
-}
-
-void Links::TellMatches(Channel* channel) {
-  uint32_t matches = MatchesOf(*channel);
-  if (channel->publisher->reopening || matches == channel->matches_told) return;
-  channel->matches_told = matches;
-  state_.SendHeader(channel->publisher->connection,
-                    {.kind = wire::FrameKind::kMatches,
-                     .target = ToNumber(channel->number),
-                     .sequence = matches});
-}
-
-void Links::Announce(const Reading& reading) {
-  const Channel& channel = *reading.channel;
-  const Session& publisher = *channel.publisher;
-  state_.SendControl(reading.link->subscription->session->connection,
-                     wire::Announce{.topic_id = channel.topic->id,
-                                    .topic = channel.topic->name,
-                                    .type_name = channel.type_name,
-                                    .schema_hash = channel.schema_hash,
-                                    .session_number = publisher.number,
-                                    .session = publisher.key,
-                                    .name = publisher.name,
-                                    .gid = publisher.gid,
-                                    .channel = channel.number,
-                                    .ack_bytes = publisher.window_bytes /
-                                                 kAcknowledgeShareOfWindow});
 }
 
 }  // namespace ipc::broker

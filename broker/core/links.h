@@ -74,6 +74,11 @@ class Links {
   bool TakesResent(Link* link);
   // Best effort: what it was sent before that value does not come any more.
   void TellLostBefore(Reading* reading, uint64_t sequence);
+  // Something that a member of a group was given is open again.
+  void AskBack(Link* link);
+  // A group of which an earlier broker knew may have begun anew here before
+  // its first member came back.
+  void Claim(Link* link);
 
   // The subscription has stalled: what waits for it is lost, its publishers go
   // on, and it is told exactly ...
@@ -100,6 +105,8 @@ class Links {
   // If they have changed since it was told; not before its RESUMED, because
   // JOIN comes first.
   void TellMatches(Channel* channel);
+  // Tells a new member what its group reads.
+  void AnnounceAll(const Subscription& head, Connection* member);
 
  private:
   // The first publication of `channel` that a reader entering now gets whole.
@@ -136,6 +143,7 @@ class Links {
   void MarkUnheard(Link* link);
   void Heard(Link* link);
   void Announce(const Reading& reading);
+  void Announce(const Reading& reading, Connection* reader);
   void Drop(Reading* reading);
   void RemoveReading(Reading* reading);
   void Destroy(Link* link);

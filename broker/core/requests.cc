@@ -17,6 +17,14 @@
 #include "libipc/base/topic_grammar.h"
 
 namespace ipc::broker {
+namespace {
+
+std::string_view GroupName(const Subscription& subscription) {
+  const Group* group = subscription.membership.group;
+  return group == nullptr ? "" : std::string_view(group->name);
+}
+
+}  // namespace
 
 absl::Status Requests::OnOpen(Session* session, const wire::Open& open,
                               uint64_t request) {
@@ -185,13 +193,23 @@ absl::Status Requests::OnSubscribe(Session* session,
                                    const wire::Subscribe& subscribe,
                                    uint64_t request) {
   IPC_RETURN_IF_ERROR(CheckSubscribe(subscribe));
+  bool grouped = !subscribe.group.empty();
+  if (grouped) IPC_RETURN_IF_ERROR(CheckGroup(*session, subscribe));
   auto known = session->subscriptions.find(subscribe.subscription);
   bool exists = known != session->subscriptions.end();
   if (exists && !session->reopening) {
     return absl::AlreadyExistsError(absl::StrCat(
         "subscription ", ToNumber(subscribe.subscription), " is made already"));
   }
+<<<<<<< HEAD
   if (exists && !MakesAgain(subscribe, *known->second)) {
+=======
+  bool reliable = subscribe.policy == wire::Policy::kReliable;
+  if (exists && (known->second->reliable != reliable ||
+                 GroupName(*known->second) != subscribe.group ||
+                 (!known->second->pattern.empty() &&
+                  known->second->pattern != subscribe.pattern))) {
+>>>>>>> 2cc2cc0 (broker, libipc: groups, of which one member gets each message)
     sessions_.RemoveSubscription(known->second.get());
     exists = false;
   }
@@ -202,7 +220,10 @@ absl::Status Requests::OnSubscribe(Session* session,
   }
   Subscription* subscription =
       sessions_.AwaitSubscription(session, subscribe.subscription);
-  if (subscription->pattern.empty()) {
+  bool returns_here = !subscription->pattern.empty();
+  if (grouped) {
+    subscription->pattern = subscribe.pattern;
+  } else if (subscription->pattern.empty()) {
     subscription->from_earlier_broker = subscribe.resume;
     subscription->pattern = subscribe.pattern;
     state_.patterns.Add(subscription->pattern, subscription);
@@ -237,6 +258,12 @@ absl::Status Requests::OnSubscribe(Session* session,
                        .subject = ToNumber(session->number),
                        .detail = ToNumber(subscription->id)});
   }
+  if (grouped) {
+    Subscription* head = HeadOf(*session, subscribe);
+    if (subscribe.resume && !returns_here) groups_.OnClaim(head);
+    groups_.Enter(subscription, head, subscribe, request);
+    return absl::OkStatus();
+  }
   links_.ApplyPositions(subscription);
   AttachMatching(subscription);
   links_.AwaitPublishers(subscription, request, subscribe.resume);
@@ -268,6 +295,13 @@ absl::Status Requests::CheckSubscribe(const wire::Subscribe& subscribe) const {
         absl::StrCat(subscribe.positions.size(), " positions; the limit is ",
                      kPositionsPerSubscriptionMax));
   }
+  if (!subscribe.group.empty()) {
+    IPC_RETURN_IF_ERROR(ValidateGroupName(subscribe.group));
+    if (subscribe.policy != wire::Policy::kReliable) {
+      return absl::InvalidArgumentError(
+          "only reliable subscriptions can be in a group");
+    }
+  }
   if (subscribe.policy == wire::Policy::kReliable) {
     return CheckStallTimeout(subscribe.stall_timeout);
   }
@@ -283,6 +317,52 @@ absl::Status Requests::CheckSubscribe(const wire::Subscribe& subscribe) const {
                      kBestEffortQueueBytesMax, " are allowed"));
   }
   return absl::OkStatus();
+}
+
+absl::Status Requests::CheckGroup(const Session& session,
+                                  const wire::Subscribe& subscribe) const {
+  SessionKey key =
+      GroupKey(subscribe.group, subscribe.pattern, session.key.uid);
+  auto known = state_.sessions_by_key.find(key);
+  if (known == state_.sessions_by_key.end()) {
+    if (state_.sessions.size() < kSessionsMax) return absl::OkStatus();
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the limit is ", kSessionsMax, " clients and groups together"));
+  }
+  auto head = known->second->subscriptions.find(kGroupSubscription);
+  if (head == known->second->subscriptions.end() ||
+      head->second->group == nullptr ||
+      head->second->group->members.size() < kGroupMembersMax) {
+    return absl::OkStatus();
+  }
+  // One that comes back has its place.
+  auto member = session.subscriptions.find(subscribe.subscription);
+  if (member != session.subscriptions.end() &&
+      member->second->membership.group == head->second->group.get()) {
+    return absl::OkStatus();
+  }
+  return absl::ResourceExhaustedError(
+      absl::StrCat("group ", subscribe.group, " has ", kGroupMembersMax,
+                   " members, which is the limit"));
+}
+
+Subscription* Requests::HeadOf(const Session& session,
+                               const wire::Subscribe& subscribe) {
+  Session* owner = sessions_.Await(
+      GroupKey(subscribe.group, subscribe.pattern, session.key.uid));
+  Subscription* head = sessions_.AwaitSubscription(owner, kGroupSubscription);
+  if (head->group != nullptr) return head;
+  owner->awaited_until = MonotonicTime::Never();
+  head->group = std::make_unique<Group>();
+  head->group->name = subscribe.group;
+  head->group->head = head;
+  head->pattern = subscribe.pattern;
+  head->from_earlier_broker = subscribe.resume;
+  head->resumed_until = state_.now + kRecoveryGrace;
+  state_.patterns.Add(head->pattern, head);
+  links_.DropUnmatched(head);
+  AttachMatching(head);
+  return head;
 }
 
 void Requests::AttachMatching(Subscription* subscription) {
@@ -356,6 +436,7 @@ void Requests::OnListClients(Session* session, const wire::ListClients& list,
        next != state_.sessions.end() && clients.clients.size() < kListPageItems;
        ++next) {
     const Session& from = *next->second;
+    if (IsGroup(from.key)) continue;
     wire::Clients::Client& item = clients.clients.emplace_back();
     item.name = from.name;
     item.session = from.key;

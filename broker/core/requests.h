@@ -17,10 +17,11 @@ namespace ipc::broker {
 
 class Requests {
  public:
-  Requests(State* state, Links* links, Acknowledgement* acknowledgement,
-           Sessions* sessions)
+  Requests(State* state, Links* links, Groups* groups,
+           Acknowledgement* acknowledgement, Sessions* sessions)
       : state_(*state),
         links_(*links),
+        groups_(*groups),
         acknowledgement_(*acknowledgement),
         sessions_(*sessions) {}
 
@@ -49,10 +50,16 @@ class Requests {
   Channel* MakeChannel(Session* session, const wire::Open& open);
   void TakeReaders(Channel* channel, const wire::Open& open);
   absl::Status CheckSubscribe(const wire::Subscribe& subscribe) const;
+  absl::Status CheckGroup(const Session& session,
+                          const wire::Subscribe& subscribe) const;
+  // What the group of `subscribe` is to publishers, found or made.
+  Subscription* HeadOf(const Session& session,
+                       const wire::Subscribe& subscribe);
   void AttachMatching(Subscription* subscription);
 
   State& state_;
   Links& links_;
+  Groups& groups_;
   Acknowledgement& acknowledgement_;
   Sessions& sessions_;
 };

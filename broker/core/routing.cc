@@ -86,6 +86,10 @@ void Routing::Finish() {
   // Falling behind takes a subscription off the list, so it has to wait.
   std::vector<Subscription*> left_behind;
   for (Subscription* subscription : channel->live) {
+    if (subscription->group != nullptr) {
+      if (!RouteToGroup(subscription, run)) left_behind.push_back(subscription);
+      continue;
+    }
     if (subscription->reliable &&
         subscription->lane.queue.bytes() + bytes > subscription->bytes) {
       left_behind.push_back(subscription);
@@ -118,13 +122,11 @@ void Routing::Abort(Channel* channel) {
 
 void Routing::TellAbort(const Channel& channel) {
   for (Subscription* subscription : channel.live) {
-    Connection* connection = subscription->session->connection;
-    connection->outbox.AddFrame(&subscription->lane,
-                                {.kind = FrameKind::kAbort,
-                                 .target = ToNumber(channel.topic->id),
-                                 .session = ToNumber(channel.publisher->number),
-                                 .sequence = channel.next_sequence});
-    state_.MarkDirty(connection);
+    if (subscription->group != nullptr) {
+      AbortInGroup(ReadingOf(subscription, channel));
+    } else {
+      TellAbort(subscription, channel, channel.next_sequence);
+    }
   }
 }
 
@@ -133,6 +135,7 @@ void Routing::TellRefused(Channel* channel) {
   const uint64_t sequence = channel->next_sequence - 1;
   std::vector<Subscription*> left_behind;
   for (Subscription* subscription : channel->live) {
+    if (subscription->group != nullptr) continue;  // a group has no gaps
     Lane& lane = subscription->lane;
     if (subscription->reliable &&
         lane.queue.bytes() + kFrameHeaderBytes > subscription->bytes) {
@@ -149,6 +152,17 @@ void Routing::TellRefused(Channel* channel) {
   for (Subscription* subscription : left_behind) {
     links_.FallBehind(subscription, channel, sequence);
   }
+}
+
+void Routing::TellAbort(Subscription* subscription, const Channel& channel,
+                        uint64_t sequence) {
+  Connection* connection = subscription->session->connection;
+  connection->outbox.AddFrame(&subscription->lane,
+                              {.kind = FrameKind::kAbort,
+                               .target = ToNumber(channel.topic->id),
+                               .session = ToNumber(channel.publisher->number),
+                               .sequence = sequence});
+  state_.MarkDirty(connection);
 }
 
 absl::Status Routing::OnOutOfOrder(const Channel& channel,
@@ -205,6 +219,16 @@ void Routing::OnResent(Session* session, Frame* frame) {
   auto reading = link->readings.find(channel.topic->id);
   if (reading == link->readings.end()) return;
   Subscription* subscription = link->subscription;
+  if (reading->second->share != nullptr) {
+    Stamp(channel, frame->header, frame->bytes.data());
+    Part part{.bytes = frame->bytes,
+              .first = frame->header.sequence,
+              .last = frame->header.sequence,
+              .begins = frame->header.fragment == 0,
+              .ends = frame->header.fragment == frame->header.last_fragment};
+    if (!Give(reading->second.get(), part)) links_.FallBehindAgain(link);
+    return;
+  }
   // Only between publications: one that were cut would be sent again from its
   // beginning, and with a queue smaller than it, forever.
   if (subscription->reliable && frame->header.fragment == 0 &&

@@ -55,8 +55,26 @@ class Routing {
 
   absl::Status OnOutOfOrder(const Channel& channel,
                             const wire::FrameHeader& header);
+  // Whole publications of one channel, or a part of one.
+  struct Part {
+    std::span<const std::byte> bytes;
+    uint64_t first = 0;
+    uint64_t last = 0;
+    bool begins = true;  // with the first fragment
+    bool ends = true;    // with the last
+  };
+
+  // -- Groups (group_routing.cc). False: no member has room for what is left.
+  bool RouteToGroup(Subscription* head, const Run& run);
+  bool Give(Reading* reading, const Part& part);
+  static Part TakePart(std::span<const std::byte>* run, uint64_t messages_max);
+  static Reading* ReadingOf(Subscription* head, const Channel& channel);
+  void AbortInGroup(Reading* reading);
+
   void TellAbort(const Channel& channel);
   void TellRefused(Channel* channel);
+  void TellAbort(Subscription* subscription, const Channel& channel,
+                 uint64_t sequence);
   void OnResent(Session* session, wire::Frame* frame);
   bool Refuses(Channel* channel, const wire::FrameHeader& header,
                size_t payload_bytes);

@@ -89,6 +89,7 @@ Session* Sessions::Make(const SessionKey& key) {
   Session* session = made.get();
   session->number = SessionNumber{++state_.last_session};
   session->key = key;
+  if (IsGroup(key)) ++state_.group_sessions;
   state_.sessions.emplace(session->number, std::move(made));
   state_.sessions_by_key.emplace(key, session);
   return session;
@@ -118,7 +119,11 @@ void Sessions::Detach(Connection* connection, bool session_ends) {
   connection->selected = nullptr;
   if (session == nullptr) return;
   for (auto& [id, subscription] : session->subscriptions) {
-    links_.OnReaderAway(subscription.get());
+    if (subscription->membership.group != nullptr) {
+      groups_.OnAway(subscription.get());
+    } else {
+      links_.OnReaderAway(subscription.get());
+    }
     connection->outbox.Remove(&subscription->lane);
     subscription->request = 0;
     subscription->stale = !subscription->pattern.empty();
@@ -161,31 +166,40 @@ void Sessions::End(Session* session) {
   }
   // In the stream of each reader, behind the last of this publisher's messages.
   for (auto& [id, link] : session->links) {
-    Subscription* reader = link->subscription;
-    Connection* connection = reader->session->connection;
-    if (connection == nullptr) continue;
-    links_.TellSkippedOf(link.get());
-    connection->outbox.AddFrame(
-        &reader->lane,
-        {.kind = wire::FrameKind::kGone, .session = ToNumber(session->number)});
-    state_.MarkDirty(connection);
+    if (const Group* group = link->subscription->group.get()) {
+      for (auto& [number, member] : group->members) {
+        TellGone(member, session->number);
+      }
+    } else {
+      links_.TellSkippedOf(link.get());
+      TellGone(link->subscription, session->number);
+    }
   }
   for (auto& channel : session->channels) {
     if (channel != nullptr) RemoveChannel(channel.get());
   }
   links_.DetachPublisher(session);
   if (session->connection != nullptr) session->connection->session = nullptr;
+  if (IsGroup(session->key)) --state_.group_sessions;
   state_.sessions_by_key.erase(session->key);
   state_.sessions.erase(session->number);
+}
+
+void Sessions::TellGone(Subscription* reader, SessionNumber publisher) {
+  Connection* connection = reader->session->connection;
+  if (connection == nullptr) return;
+  connection->outbox.AddFrame(&reader->lane, {.kind = wire::FrameKind::kGone,
+                                              .session = ToNumber(publisher)});
+  state_.MarkDirty(connection);
 }
 
 Session* Sessions::Await(const SessionKey& key) {
   auto known = state_.sessions_by_key.find(key);
   if (known != state_.sessions_by_key.end()) return known->second;
-  if (state_.sessions.size() >= 2 * kConnectionsMax) return nullptr;
+  if (state_.sessions.size() >= kSessionsMax) return nullptr;
   Session* session = Make(key);
   StartGrace(session);
-  state_.awaited.push_back(key);
+  if (!IsGroup(key)) state_.awaited.push_back(key);
   return session;
 }
 
@@ -233,18 +247,20 @@ void Sessions::GiveUpPositions(Subscription* subscription) {
     announce.session_number = number;
     announce.session = key;
     state_.SendControl(connection, announce);
-    connection->outbox.AddFrame(
-        &subscription->lane,
-        {.kind = wire::FrameKind::kGone, .session = ToNumber(number)});
-    state_.MarkDirty(connection);
+    TellGone(subscription, number);
   }
   subscription->positions.clear();
 }
 
 void Sessions::RemoveSubscription(Subscription* subscription) {
   Session* session = subscription->session;
+  // A group ends with its last member.
+  Group* group = subscription->membership.group;
+  Session* ending = group != nullptr && groups_.Remove(subscription)
+                        ? group->head->session
+                        : nullptr;
   links_.DetachSubscription(subscription);
-  if (!subscription->pattern.empty()) {
+  if (group == nullptr && !subscription->pattern.empty()) {
     state_.patterns.Remove(subscription->pattern, subscription);
   }
   if (Connection* connection = session->connection; connection != nullptr) {
@@ -252,6 +268,7 @@ void Sessions::RemoveSubscription(Subscription* subscription) {
     if (connection->selected == subscription) connection->selected = nullptr;
   }
   session->subscriptions.erase(subscription->id);
+  if (ending != nullptr) End(ending);
 }
 
 void Sessions::RemoveChannel(Channel* channel) {

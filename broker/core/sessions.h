@@ -10,6 +10,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "broker/core/group.h"
 #include "broker/core/links.h"
 #include "broker/core/presence.h"
 #include "broker/core/routing.h"
@@ -20,13 +21,23 @@ namespace ipc::broker {
 
 class Sessions {
  public:
-  Sessions(State* state, Links* links, Routing* routing, Status* status,
-           Presence* presence)
-      : state_(*state),
-        links_(*links),
-        routing_(*routing),
-        status_(*status),
-        presence_(*presence) {}
+  // What it works with and on.
+  struct Parts {
+    State* state;
+    Links* links;
+    Groups* groups;
+    Routing* routing;
+    Status* status;
+    Presence* presence;
+  };
+
+  explicit Sessions(const Parts& parts)
+      : state_(*parts.state),
+        links_(*parts.links),
+        groups_(*parts.groups),
+        routing_(*parts.routing),
+        status_(*parts.status),
+        presence_(*parts.presence) {}
 
   void OnHello(Connection* connection, const wire::Hello& hello);
   // The client has reopened what it had; what it left out is given up.
@@ -54,9 +65,11 @@ class Sessions {
   Session* Make(const SessionKey& key);
   void StartGrace(Session* session);
   void GiveUpPositions(Subscription* subscription);
+  void TellGone(Subscription* reader, SessionNumber publisher);
 
   State& state_;
   Links& links_;
+  Groups& groups_;
   Routing& routing_;
   Status& status_;
   Presence& presence_;

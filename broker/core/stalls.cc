@@ -52,7 +52,8 @@ void Stalls::OnTimer(Session* session, SubscriptionId id) {
     return;
   }
   const absl::Duration idle = state_.now - stall.idle_since;
-  if (idle >= stall.timeout) {
+  // A member of a group holds its share, however long it takes.
+  if (idle >= stall.timeout && subscription->membership.group == nullptr) {
     Tell(*subscription);
     links_.SetAside(subscription);
     Check(subscription);
@@ -66,6 +67,9 @@ void Stalls::OnTimer(Session* session, SubscriptionId id) {
 }
 
 uint64_t Stalls::Unconsumed(const Subscription& subscription) {
+  if (subscription.membership.group != nullptr) {
+    return subscription.membership.held;
+  }
   uint64_t messages = 0;
   for (const auto& [number, link] : subscription.links) {
     const bool live = link->state == Link::State::kLive;

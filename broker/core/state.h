@@ -32,9 +32,11 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
+#include "broker/core/group.h"
 #include "broker/core/outbox.h"
 #include "broker/core/pattern_index.h"
 #include "broker/core/schema_store.h"
+#include "broker/core/share.h"
 #include "broker/core/timers.h"
 #include "libipc/base/ids.h"
 #include "libipc/base/limits.h"
@@ -133,6 +135,7 @@ struct Reading {
   bool resumes = false;
   // If the channel retains: the last value may not have reached it.
   bool lacks_value = false;
+  std::unique_ptr<Share> share;  // a group's; instead of resend_from
 };
 
 // All readings between one publisher's session and one subscription.
@@ -173,6 +176,13 @@ struct Stall {
   bool aside = false;
 };
 
+// What makes a subscription one of a group. It has no links of its own.
+struct Membership {
+  Group* group = nullptr;  // null: it is none
+  bool present = false;    // not awaited
+  uint64_t held = 0;       // publications given to it, not acknowledged
+};
+
 struct Subscription {
   SubscriptionId id{};
   uint64_t created = 0;  // a number that orders subscriptions by age
@@ -183,6 +193,8 @@ struct Subscription {
   Stall stall;
   Lane lane;
   absl::btree_map<SessionNumber, Link*> links;  // by publisher
+  std::unique_ptr<Group> group;  // what it is the head of; null: it is none
+  Membership membership;
 
   // While it waits to be confirmed.
   uint64_t request = 0;         // 0: answered
@@ -301,6 +313,7 @@ struct State {
   absl::flat_hash_map<SessionKey, Session*> sessions_by_key;
   uint32_t last_session = 0;
   size_t connected_sessions = 0;
+  size_t group_sessions = 0;  // not of clients
   absl::btree_map<std::string, std::unique_ptr<Topic>> topics;
   uint32_t last_topic = 0;
   uint64_t last_created = 0;

@@ -65,8 +65,9 @@ void Status::OnGetStatus(Session* session, const wire::GetStatus& get,
       .pid = state_.pid,
       .uptime_ns = NanosecondsFrom(state_.started, state_.now),
       .connections = static_cast<uint32_t>(state_.connections.size()),
-      .awaited = static_cast<uint32_t>(state_.sessions.size() -
-                                       state_.connected_sessions),
+      .awaited =
+          static_cast<uint32_t>(state_.sessions.size() - state_.group_sessions -
+                                state_.connected_sessions),
       .accepted = counters.accepted,
       .refused = counters.refused,
       .ended = {},

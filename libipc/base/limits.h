@@ -17,6 +17,7 @@ namespace ipc {
 
 inline constexpr size_t kTopicBytesMax = 255;
 inline constexpr size_t kClientNameBytesMax = 64;
+inline constexpr size_t kGroupNameBytesMax = 64;
 // A type's full name; protobuf sets no limit of its own.
 inline constexpr size_t kTypeNameBytesMax = 512;
 // These two bound the steps of matching: at most 32^4 / 4! for one pattern.
@@ -88,6 +89,8 @@ inline constexpr absl::Duration kShutdownTimeout = absl::Milliseconds(100);
 
 inline constexpr size_t kConnectionsMax = 20'000;
 inline constexpr size_t kHandshakesMax = 1'000;  // connections before HELLO
+// With those that are awaited, and groups.
+inline constexpr size_t kSessionsMax = 2 * kConnectionsMax;
 // What is kept of connections that have ended, for operators; and of the text,
 // which the client may have written. All of it fits into one answer.
 inline constexpr size_t kRecentEndsMax = 64;
@@ -105,6 +108,11 @@ inline constexpr uint32_t kSubscriptionsPerSessionMax = 65'536;
 inline constexpr size_t kReadersPerChannelMax = 65'536;
 static_assert(kReadersPerChannelMax * 48 < kControlFrameBytesMax);
 inline constexpr size_t kPositionsPerSubscriptionMax = 16'384;
+// Each is looked at whenever one is to be chosen.
+inline constexpr size_t kGroupMembersMax = 256;
+// Publications given to one member and not acknowledged. The publishers'
+// windows bound them already, if publishers keep to them.
+inline constexpr uint64_t kGroupShareMax = 250'000;
 // A reliable subscription that falls further behind is caught up from the
 // publishers' logs instead of the broker's memory.
 inline constexpr uint64_t kReliableQueueBytesMax = uint64_t{32} << 20;

@@ -45,6 +45,20 @@ absl::Status Fault(std::string_view what, std::string_view fault,
       "; segments of [A-Za-z0-9_.-] between '/' are allowed"));
 }
 
+// Of a client or a group.
+absl::Status ValidateName(std::string_view what, std::string_view name,
+                          size_t bytes_max) {
+  absl::string_view kind(what.data(), what.size());
+  if (name.size() > bytes_max) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        kind, " has ", name.size(), " bytes; the limit is ", bytes_max));
+  }
+  std::string fault = FaultOfSegment(name, Wildcards::kForbidden);
+  if (fault.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(kind, " has ", fault, "; [A-Za-z0-9_.-] are allowed"));
+}
+
 absl::Status Validate(std::string_view what, std::string_view name,
                       Wildcards wildcards) {
   if (name.empty()) return Fault(what, "no characters", 0);
@@ -125,15 +139,11 @@ absl::Status ValidatePattern(std::string_view pattern) {
 }
 
 absl::Status ValidateClientName(std::string_view name) {
-  if (name.size() > kClientNameBytesMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("client name has ", name.size(), " bytes; the limit is ",
-                     kClientNameBytesMax));
-  }
-  std::string fault = FaultOfSegment(name, Wildcards::kForbidden);
-  if (fault.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("client name has ", fault, "; [A-Za-z0-9_.-] are allowed"));
+  return ValidateName("client name", name, kClientNameBytesMax);
+}
+
+absl::Status ValidateGroupName(std::string_view name) {
+  return ValidateName("group name", name, kGroupNameBytesMax);
 }
 
 bool MatchPattern(std::string_view pattern, std::string_view topic) {

@@ -18,6 +18,7 @@ absl::Status ValidateTopic(std::string_view topic);
 absl::Status ValidatePattern(std::string_view pattern);
 // 1 to 64 characters of a segment.
 absl::Status ValidateClientName(std::string_view name);
+absl::Status ValidateGroupName(std::string_view name);
 
 // Both must be valid. O(length of the one times length of the other).
 bool MatchPattern(std::string_view pattern, std::string_view topic);

@@ -47,7 +47,11 @@ void Receiving::AppendSubscribe(Subscription* subscription,
     if (request.positions.size() == kPositionsPerSubscriptionMax) break;
     // Nothing whole has come: it is entitled to what its publisher knows.
     if (stream->received == 0) continue;
-    request.positions.push_back({key.first, key.second, stream->consumed});
+    request.positions.push_back(
+        {.session = key.first,
+         .channel = key.second,
+         .sequence = stream->consumed,
+         .received = subscription->grouped() ? stream->received : 0});
   }
   wire::AppendControl(request, ToNumber(subscription->id), control);
 }
@@ -76,6 +80,12 @@ void Receiving::OnDisconnected() {
   }
 }
 
+void Receiving::OnNewSession() {
+  for (auto& [id, subscription] : subscriptions_) {
+    if (subscription->grouped()) subscription->streams.clear();
+  }
+}
+
 void Receiving::OnAnnounce(wire::Announce announce) {
   sessions_[announce.session_number] = announce.session;
   if (announce.topic_id == TopicId{0}) return;
@@ -86,6 +96,30 @@ void Receiving::OnAnnounce(wire::Announce announce) {
   bool changed = known != nullptr;
   known = std::make_shared<const wire::Announce>(std::move(announce));
   if (changed) Rename(key);
+  Resume(key, known);
+}
+
+// A group gets nothing a second time: what it has of an earlier connection is
+// acknowledged from here on.
+void Receiving::Resume(uint64_t key,
+                       const std::shared_ptr<const wire::Announce>& source) {
+  for (auto& [id, subscription] : subscriptions_) {
+    if (!subscription->grouped()) continue;
+    auto found = subscription->streams.find({source->session, source->channel});
+    if (found == subscription->streams.end() || found->second->on_wire) {
+      continue;
+    }
+    Bind(source, found->second.get());
+    subscription->by_wire[key] = found->second.get();
+    List(subscription.get(), found->second, MonotonicTime());
+  }
+}
+
+void Receiving::Bind(const std::shared_ptr<const wire::Announce>& source,
+                     Stream* stream) {
+  stream->source = source;
+  stream->shell = nullptr;
+  stream->on_wire = true;
 }
 
 // The publisher has opened the topic anew, with another type or channel.
@@ -118,9 +152,7 @@ Stream* Receiving::StreamOf(const wire::FrameHeader& header) {
     std::shared_ptr<Stream>& owned =
         selected_->streams[{source.session, source.channel}];
     if (owned == nullptr) owned = std::make_shared<Stream>();
-    owned->source = announced->second;
-    owned->shell = nullptr;
-    owned->on_wire = true;
+    Bind(announced->second, owned.get());
     stream = owned.get();
   }
   cached_wire_ = key;
@@ -136,7 +168,8 @@ std::optional<Delivery> Receiving::OnDeliver(const wire::Frame& frame,
   if (selected_ == nullptr) return std::nullopt;
   Stream* stream = StreamOf(header);
   if (stream == nullptr) return std::nullopt;
-  if (header.sequence <= stream->received) [[unlikely]] {
+  const bool grouped = selected_->grouped();
+  if (header.sequence <= stream->received && !grouped) [[unlikely]] {
     if (header.fragment == header.last_fragment) ++duplicates_;
     // Our acknowledgement was lost with a connection.
     if (selected_->reliable()) List(selected_, cached_owner_, now);
@@ -152,7 +185,8 @@ std::optional<Delivery> Receiving::OnDeliver(const wire::Frame& frame,
                     .time_ns = header.time,
                     .payload = payload,
                     .first_missing = 0};
-  if (header.sequence != stream->received + 1 && stream->received != 0) {
+  if (header.sequence != stream->received + 1 && stream->received != 0 &&
+      !grouped) {
     delivery.first_missing = stream->received + 1;
   }
   stream->received = header.sequence;
@@ -195,7 +229,8 @@ void Receiving::OnAbort(const wire::FrameHeader& header) {
 std::optional<Missed> Receiving::OnGap(const wire::FrameHeader& header,
                                        MonotonicTime now) {
   wire::Gap gap;
-  if (selected_ == nullptr || !wire::ParseGap(header, &gap)) {
+  if (selected_ == nullptr || selected_->grouped() ||
+      !wire::ParseGap(header, &gap)) {
     return std::nullopt;
   }
   Stream* stream = StreamOf(header);
@@ -261,7 +296,8 @@ void Receiving::OnGone(SessionNumber session) {
 void Receiving::OnConsumed(Subscription* subscription,
                            const std::shared_ptr<Stream>& stream,
                            uint64_t sequence, size_t bytes, MonotonicTime now) {
-  stream->consumed = std::max(stream->consumed, sequence);
+  stream->consumed =
+      subscription->grouped() ? sequence : std::max(stream->consumed, sequence);
   if (!stream->missing.empty()) PassMissing(stream.get());
   if (!subscription->reliable()) return;
   stream->unacknowledged_bytes += bytes + kFrameHeaderBytes;
@@ -291,11 +327,17 @@ void Receiving::OnAcknowledged(Subscription* subscription,
                                const std::shared_ptr<Stream>& stream,
                                uint64_t sequence, MonotonicTime now) {
   std::deque<Stream::HandedOver>& handed_over = stream->handed_over;
-  auto found =
-      std::lower_bound(handed_over.begin(), handed_over.end(), sequence,
-                       [](const Stream::HandedOver& item, uint64_t wanted) {
-                         return item.sequence < wanted;
-                       });
+  // In the order in which they came, which need not be that of the sequences.
+  auto found = subscription->grouped()
+                   ? std::find_if(handed_over.begin(), handed_over.end(),
+                                  [sequence](const Stream::HandedOver& item) {
+                                    return item.sequence == sequence;
+                                  })
+                   : std::lower_bound(
+                         handed_over.begin(), handed_over.end(), sequence,
+                         [](const Stream::HandedOver& item, uint64_t wanted) {
+                           return item.sequence < wanted;
+                         });
   // Else it is acknowledged already.
   if (found != handed_over.end() && found->sequence == sequence) {
     found->acknowledged = true;

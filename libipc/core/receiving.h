@@ -34,8 +34,10 @@ struct Stream {
   std::shared_ptr<const wire::Announce> source;
   // Whatever the shell keeps for `source`; dropped with it.
   std::shared_ptr<const void> shell;
-  uint64_t received = 0;  // last sequence handed over, or told missing
-  uint64_t consumed = 0;  // last sequence the application is done with
+  // The last ones, in the order in which they came, which in a group need not
+  // be that of the sequences.
+  uint64_t received = 0;  // handed over, or told missing
+  uint64_t consumed = 0;  // the application is done with
 
   // Told missing behind messages that are not consumed yet: when all up to
   // `behind` is, all up to `last` is.
@@ -97,6 +99,8 @@ class Receiving {
     std::vector<std::shared_ptr<Stream>> to_acknowledge;
 
     bool reliable() const { return request.policy == wire::Policy::kReliable; }
+    // Gets what others do not, so holes and repetitions mean nothing.
+    bool grouped() const { return !request.group.empty(); }
   };
 
   // -- Subscriptions
@@ -114,6 +118,9 @@ class Receiving {
   // -- Frames from the broker
 
   void OnDisconnected();
+  // The broker does not know of the last connection: what groups were given on
+  // it and have not acknowledged is given out again.
+  void OnNewSession();
   void OnSelect(SubscriptionId id);
   // Null: the subscription is gone.
   Subscription* selected() { return selected_; }
@@ -156,6 +163,10 @@ class Receiving {
 
  private:
   void Rename(uint64_t key);
+  void Resume(uint64_t key,
+              const std::shared_ptr<const wire::Announce>& source);
+  static void Bind(const std::shared_ptr<const wire::Announce>& source,
+                   Stream* stream);
   Stream* StreamOf(const wire::FrameHeader& header);
   std::span<const std::byte> Assemble(Stream* stream, const wire::Frame& frame);
   // Passes over what was told missing behind `consumed`.

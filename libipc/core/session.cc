@@ -143,8 +143,13 @@ absl::Status Session::OnWelcome(const Frame& frame) {
   if (ready_) {
     return absl::FailedPreconditionError("the broker sent a second WELCOME");
   }
+  const wire::Welcome last = welcome_;
   if (!wire::Parse(frame.text(), &welcome_)) {
     return Malformed(FrameKind::kWelcome);
+  }
+  if (welcome_.instance != last.instance ||
+      welcome_.session_number != last.session_number) {
+    receiving_.OnNewSession();
   }
   ready_ = true;
   publishing_.OnConnected();

@@ -238,9 +238,11 @@ std::string Encode(const Subscribe& message) {
     SetKey(position.session, added);
     added->set_channel(ToNumber(position.channel));
     added->set_sequence(position.sequence);
+    added->set_received(position.received);
   }
   proto.set_stall_timeout_ms(
       static_cast<uint32_t>(absl::ToInt64Milliseconds(message.stall_timeout)));
+  proto.set_group(message.group);
   return proto.SerializeAsString();
 }
 
@@ -266,8 +268,10 @@ bool Parse(std::string_view payload, Subscribe* message) {
     if (!GetKey(from, &position.session) || from.channel() == 0) return false;
     position.channel = ChannelNumber{from.channel()};
     position.sequence = from.sequence();
+    position.received = from.received();
     message->positions.push_back(position);
   }
+  message->group = proto->group();
   return true;
 }
 

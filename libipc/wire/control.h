@@ -107,6 +107,7 @@ struct Position {
   SessionKey session;
   ChannelNumber channel{};
   uint64_t sequence = 0;
+  uint64_t received = 0;
 };
 
 enum class Policy : uint8_t { kReliable = 1, kBestEffort = 2, kLatest = 3 };
@@ -122,6 +123,7 @@ struct Subscribe {
   std::vector<Position> positions;
   absl::Duration stall_timeout;  // zero: the broker's
   bool drop_newest = false;      // best effort only
+  std::string group;
 };
 
 struct Announce {

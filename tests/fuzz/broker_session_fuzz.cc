@@ -346,6 +346,7 @@ class Script {
   }
   SessionKey AnySession() {
     const auto pid = static_cast<int32_t>(input_.Byte());
+    if (pid % 8 == 7) return broker::GroupKey("g", input_.Pick(kPatterns), 500);
     return {test::SampleToken(static_cast<uint8_t>(pid)), pid, 500};
   }
   wire::Open Open() {
@@ -373,10 +374,12 @@ class Script {
       subscribe.drop_newest = kind % 16 >= 8;
       if (kind % 32 >= 16) subscribe.policy = wire::Policy::kLatest;
     }
+    if (kind % 8 >= 4) subscribe.group = "g";
     for (int i = input_.Byte() % 4; i > 0; --i) {
       subscribe.positions.push_back({.session = AnySession(),
                                      .channel = ChannelNumber{input_.Number()},
-                                     .sequence = input_.Number()});
+                                     .sequence = input_.Number(),
+                                     .received = input_.Number()});
     }
     return subscribe;
   }

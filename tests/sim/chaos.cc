@@ -55,8 +55,9 @@ struct Plan {
   double manual = 0;
   double retain = 0;         // of the topics that are advertised
   double other_drops = 0.5;  // of best effort: the newest, or "latest"
-  double clean_stop = 0;     // of the broker, which leaves no sign of itself
-  bool late = false;         // absences may be longer than the recovery grace
+  double group = 0;
+  double clean_stop = 0;  // of the broker, which leaves no sign of itself
+  bool late = false;      // absences may be longer than the recovery grace
   uint64_t reconnect_ms = 100;
   uint64_t stall_ms = 100;
   uint64_t pause_ms = 60;
@@ -97,6 +98,7 @@ Plan::Plan(Random* random, bool stalls) {
   clean_stop = sometimes(0.3, 0.2, 1);
   retain = sometimes(0.6, 0.2, 1);
   manual = sometimes(0.3, 0.1, 1);
+  group = sometimes(0.4, 0.2, 0.8);
   reconnect_ms = random->Chance(0.5) ? 20 : 600;
   if (clean_stop > 0) {
     reconnect_ms = 50;
@@ -115,6 +117,7 @@ Plan::Plan(Random* random, bool stalls) {
   } else if (stalls || random->Chance(0.2)) {
     stall_timeout = absl::Milliseconds(random->Between(100, 400));
     pull = 0.7;
+    group = 0;  // a member is never set aside
     pause += 0.004;
     consume = sometimes(0.5, 0.001, 0.05);
   }
@@ -307,6 +310,11 @@ void Chaos::Subscribe(Client* client) {
   if (!to.reliable && Roll(plan_.other_drops)) {
     to.latest = Roll(0.5);
     to.drop_newest = !to.latest;
+  }
+  if (to.reliable && Roll(plan_.group)) {
+    to.group = "g";
+    // So few that members meet.
+    to.pattern = Roll(0.5) ? "**" : "a/*";
   }
   client->Subscribe(to);
 }

@@ -160,6 +160,7 @@ void Client::Handle(Subscribed* to, const wire::Announce& source,
 
 void Client::Disconnect() {
   if (link_ == nullptr) return;
+  history_.OnConnectionLost(process_);
   FinishSend();
   link_->client_holds = false;
   link_->broken = true;
@@ -281,6 +282,7 @@ bool Client::AllAcknowledged() {
 SubscriptionId Client::Subscribe(const SubscribeTo& to) {
   wire::Subscribe request;
   request.pattern = to.pattern;
+  request.group = to.group;
   if (!to.reliable) {
     request.policy = wire::Policy::kBestEffort;
     request.depth = to.depth;
@@ -289,8 +291,9 @@ SubscriptionId Client::Subscribe(const SubscribeTo& to) {
   }
   if (to.latest) request.policy = wire::Policy::kLatest;
   core::Receiving::Subscription* made = session_.receiving().Add(request);
-  int number =
-      history_.AddSubscription(process_, to.pattern, to.reliable, to.latest);
+  int number = history_.AddSubscription(
+      process_, to.pattern,
+      {.reliable = to.reliable, .latest = to.latest, .group = to.group});
   subscriptions_[made->id] = {
       .number = number, .pull = to.pull, .manual = to.manual};
   if (session_.ready()) {

@@ -36,6 +36,7 @@ struct SubscribeTo {
   bool manual = false;  // handled when it comes, consumed by AcknowledgeOne
   bool drop_newest = false;  // best effort
   bool latest = false;       // in place of best effort
+  std::string group = {};
 };
 
 class Client {

@@ -66,7 +66,10 @@ int History::AddProcess(const Token& token) {
   return process;
 }
 
-void History::OnProcessDied(int process) { processes_[process].alive = false; }
+void History::OnProcessDied(int process) {
+  processes_[process].alive = false;
+  OnMembersEnded();
+}
 
 void History::OnRetained(int process, uint32_t channel) {
   processes_[process].retained_from[channel] = NextSequence(process, channel);
@@ -133,13 +136,14 @@ void History::OnReceived(int process, uint64_t connection, uint32_t channel,
 }
 
 int History::AddSubscription(int process, std::string_view pattern,
-                             bool reliable, bool latest) {
+                             const Policy& policy) {
   subscriptions_.push_back({.process = process,
                             .pattern = std::string(pattern),
-                            .reliable = reliable,
-                            .latest = latest,
+                            .reliable = policy.reliable,
+                            .latest = policy.latest,
                             .made_at = ++now_,
                             .made = time_,
+                            .group = FindGroup(policy.group, pattern),
                             .progress = {}});
   return static_cast<int>(subscriptions_.size()) - 1;
 }
@@ -147,13 +151,18 @@ int History::AddSubscription(int process, std::string_view pattern,
 void History::OnConfirmed(int subscription) {
   Subscription& confirmed = subscriptions_[subscription];
   confirmed.resumed_at = ++now_;
-  if (confirmed.confirmed_at != 0) return;
-  confirmed.confirmed_at = now_;
-  confirmed.heard_by_all = time_ - confirmed.made < kJoinTimeout;
+  if (confirmed.confirmed_at == 0) {
+    confirmed.confirmed_at = now_;
+    confirmed.heard_by_all = time_ - confirmed.made < kJoinTimeout;
+  }
+  int group = confirmed.group;
+  if (group < 0 || groups_[group].owed_from != 0) return;
+  groups_[group].owed_from = ++now_;
 }
 
 void History::OnUnsubscribed(int subscription) {
   subscriptions_[subscription].ended = true;
+  OnMembersEnded();
 }
 
 int History::FindProcess(const Token& token) const {
@@ -172,19 +181,13 @@ void History::OnHandled(int subscription, const Seen& seen) {
                       ", which nobody published"));
     return;
   }
+  CheckContent(to, publisher, *publication, seen);
+  ++handled_;
+  if (to.group >= 0) {
+    OnHandledInGroup(subscription, publisher, *publication, seen);
+    return;
+  }
   const Process& from = processes_[publisher];
-  const std::string& topic = from.topics.at(seen.channel);
-  if (topic != seen.topic || !Matches(to.pattern, topic)) {
-    Fail(absl::StrCat(Name(to), " got ", Name(publisher, *publication), " as ",
-                      std::string(seen.topic)));
-  }
-  std::vector<std::byte> expected(publication->bytes);
-  FillPayload(publisher, topic, seen.sequence, expected);
-  if (!std::equal(expected.begin(), expected.end(), seen.payload.begin(),
-                  seen.payload.end())) {
-    Fail(absl::StrCat(Name(to), " got ", Name(publisher, *publication),
-                      " with another content"));
-  }
   if (!Entitled(*publication, to) && !IsValueFor(to, from, *publication)) {
     Fail(absl::StrCat("entitlement: ", Name(to), " got ",
                       Name(publisher, *publication),
@@ -197,7 +200,23 @@ void History::OnHandled(int subscription, const Seen& seen) {
   CheckHole(to, publisher, *publication, seen.first_missing, progress);
   progress.next = index + 1;
   progress.last[seen.channel] = seen.sequence;
-  ++handled_;
+}
+
+void History::CheckContent(const Subscription& to, int publisher,
+                           const Publication& publication, const Seen& seen) {
+  const Process& from = processes_[publisher];
+  const std::string& topic = from.topics.at(seen.channel);
+  if (topic != seen.topic || !Matches(to.pattern, topic)) {
+    Fail(absl::StrCat(Name(to), " got ", Name(publisher, publication), " as ",
+                      std::string(seen.topic)));
+  }
+  std::vector<std::byte> expected(publication.bytes);
+  FillPayload(publisher, topic, seen.sequence, expected);
+  if (!std::equal(expected.begin(), expected.end(), seen.payload.begin(),
+                  seen.payload.end())) {
+    Fail(absl::StrCat(Name(to), " got ", Name(publisher, publication),
+                      " with another content"));
+  }
 }
 
 bool History::Owes(const Process& publisher, const Publication& publication,
@@ -398,12 +417,14 @@ void History::CheckEnd() {
     if (to.confirmed_at == 0) {
       Fail(absl::StrCat(Name(to), " was never confirmed"));
     }
+    if (to.group >= 0) continue;
     for (size_t i = 0; i < processes_.size(); ++i) {
       if (!processes_[i].alive) continue;
       CheckValues(to, static_cast<int>(i));
       CheckEndOf(to, static_cast<int>(i));
     }
   }
+  CheckEndOfGroups();
 }
 
 void History::CheckEndOf(const Subscription& to, int publisher) {
@@ -436,10 +457,12 @@ std::string History::Name(int publisher, const Publication& publication) const {
 }
 
 std::string History::Name(const Subscription& subscription) const {
-  return absl::StrCat("subscription ", &subscription - subscriptions_.data(),
-                      " of p", subscription.process, " to ",
-                      subscription.pattern,
-                      subscription.reliable ? "" : " (best effort)");
+  return absl::StrCat(
+      "subscription ", &subscription - subscriptions_.data(), " of p",
+      subscription.process, " to ", subscription.pattern,
+      subscription.reliable ? "" : " (best effort)",
+      subscription.group < 0 ? "" : " in group ",
+      subscription.group < 0 ? "" : groups_[subscription.group].name);
 }
 
 }  // namespace ipc::sim

@@ -21,6 +21,15 @@
 //                one gets that in any case
 //   content      what is handed over is what was published, on its topic
 //
+// And of a group (history_groups.cc):
+//
+//   one member   each message is handed over once in the group; again only if
+//                a broker has died since it was accepted, or the member that
+//                had it has ended
+//   no loss      a group gets all that was accepted while it had a confirmed
+//                member, as long as it has one
+//   order        each member, as long as no share is passed on
+//
 // Time is a count of events here.
 
 #ifndef IPC_TESTS_SIM_HISTORY_H_
@@ -32,6 +41,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "libipc/base/ids.h"
@@ -84,7 +94,8 @@ class History {
   int AddProcess(const Token& token);
   void OnProcessDied(int process);
   void OnConnected(int process) { ++processes_[process].connections; }
-  void OnBrokerDied() { broker_died_at_ = ++now_; }
+  void OnConnectionLost(int process);
+  void OnBrokerDied();
 
   // -- Publishing
 
@@ -103,8 +114,13 @@ class History {
 
   // -- Subscribing
 
-  int AddSubscription(int process, std::string_view pattern, bool reliable,
-                      bool latest);
+  struct Policy {
+    bool reliable = true;
+    bool latest = false;
+    std::string_view group = {};  // empty: none
+  };
+  int AddSubscription(int process, std::string_view pattern,
+                      const Policy& policy);
   // Also when it was made again on another connection.
   void OnConfirmed(int subscription);
   void OnUnsubscribed(int subscription);
@@ -170,11 +186,29 @@ class History {
     // Confirmed before the broker gave up waiting for a publisher.
     bool heard_by_all = false;
     bool ended = false;
+    int group = -1;                    // none
     std::map<int, Progress> progress;  // by publishing process
+  };
+  struct Group {
+    std::string name;
+    std::string pattern;
+    uint64_t made_at = 0;
+    uint64_t owed_from = 0;  // 0: no confirmed member lives
+    bool disturbed = false;  // a share may have been passed on
+    // The member that had it last, by publishing process and publication.
+    std::map<std::pair<int, size_t>, int> handled_by;
   };
 
   int FindProcess(const Token& token) const;
   Publication* Find(int process, uint32_t channel, uint64_t sequence);
+  void CheckContent(const Subscription& to, int publisher,
+                    const Publication& publication, const Seen& seen);
+  int FindGroup(std::string_view name, std::string_view pattern);
+  bool HasEnded(const Subscription& subscription) const;
+  void OnMembersEnded();
+  void OnHandledInGroup(int subscription, int publisher,
+                        const Publication& publication, const Seen& seen);
+  void CheckEndOfGroups();
   bool Owes(const Process& publisher, const Publication& publication,
             const Subscription& subscription) const;
   bool Entitled(const Publication& publication,
@@ -212,6 +246,7 @@ class History {
   std::vector<Process> processes_;
   std::map<Token, int> by_token_;
   std::vector<Subscription> subscriptions_;
+  std::vector<Group> groups_;
   std::string failure_;
   uint64_t accepted_ = 0;
   uint64_t handled_ = 0;

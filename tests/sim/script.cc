@@ -15,6 +15,12 @@ constexpr size_t kAll = std::numeric_limits<size_t>::max();
 // What settles at all does so in far fewer rounds.
 constexpr int kRoundsMax = 100'000;
 
+std::string Describe(const broker::Group* group) {
+  if (group == nullptr) return "";
+  return absl::StrCat(" group ", group->name, " on ", group->head->pattern,
+                      " with ", group->present, " of ", group->members.size());
+}
+
 }  // namespace
 
 bool World::SettleOnce() {
@@ -140,20 +146,20 @@ void World::NoteUnfinished() {
     for (const auto& [id, link] : session->links) {
       for (const auto& [topic, reading] : link->readings) {
         const broker::Channel& channel = *reading->channel;
-        AddLine(
-            absl::StrCat(session->name, " channel ", ToNumber(channel.number),
-                         " next ", channel.next_sequence, " acknowledged ",
-                         channel.acknowledged, channel.held ? " held" : "",
-                         " for ", link->subscription->session->name, "/",
-                         ToNumber(link->subscription->id),
-                         link->subscription->reliable ? "" : " (best effort)",
-                         " consumed ", reading->consumed, " from ",
-                         reading->resend_from, " link state ",
-                         static_cast<int>(link->state),
-                         link->catch_up ? " catches up" : "",
-                         link->resend_under_way ? " resend under way" : "",
-                         link->unheard ? " unheard" : ""),
-            {});
+        AddLine(absl::StrCat(
+                    session->name, " channel ", ToNumber(channel.number),
+                    " next ", channel.next_sequence, " acknowledged ",
+                    channel.acknowledged, channel.held ? " held" : "", " for ",
+                    link->subscription->session->name, "/",
+                    ToNumber(link->subscription->id),
+                    link->subscription->reliable ? "" : " (best effort)",
+                    Describe(link->subscription->group.get()), " consumed ",
+                    reading->consumed, " from ", reading->resend_from,
+                    " link state ", static_cast<int>(link->state),
+                    link->catch_up ? " catches up" : "",
+                    link->resend_under_way ? " resend under way" : "",
+                    link->unheard ? " unheard" : ""),
+                {});
       }
     }
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The traps that the design names (ARCHITECTURE.md, recovery), each as a short
-// script. Groups (trap 5) are not there yet; trap 7 has a file of its own,
+// script. Traps 5 and 7 have files of their own, groups_test.cc and
 // retained_test.cc.
 
 #include "gtest/gtest.h"

@@ -166,13 +166,16 @@ void World::SendFromBroker(broker::Connection* connection) {
 
 // Bounded memory: what a queue may hold is its limit, what one read and one
 // incomplete frame bring on top, and the rest of a publication from each
-// publisher that resends.
+// publisher that resends, or sends to a group.
 void World::CheckBounds() {
   for (const auto& [number, session] : broker_->state().sessions) {
     for (const auto& [id, subscription] : session->subscriptions) {
       uint64_t bytes = subscription->lane.bytes();
+      const broker::Group* group = subscription->membership.group;
+      const auto& links =
+          group == nullptr ? subscription->links : group->head->links;
       uint64_t most = subscription->bytes + 2 * kReadBytes +
-                      subscription->links.size() * kMessageBytesMost;
+                      links.size() * kMessageBytesMost;
       if (bytes > most) {
         history_.Fail(absl::StrCat("queue of ", session->name, " holds ", bytes,
                                    " bytes; the limit is ",
@@ -288,6 +291,7 @@ void World::Cut(int process, size_t keep_up, size_t keep_down) {
   Link* link = client(process).link();
   if (link == nullptr || link->broken) return;
   Note("cut", {static_cast<uint64_t>(process), keep_up, keep_down});
+  history_.OnConnectionLost(process);
   link->broken = true;
   link->up.Truncate(keep_up);
   link->down.Truncate(keep_down);

@@ -87,15 +87,15 @@ inline auto Fields(const wire::Opened& m) {
 }
 
 inline auto Fields(const wire::Position& m) {
-  const auto& [session, channel, sequence] = m;
-  return std::tie(session, channel, sequence);
+  const auto& [session, channel, sequence, received] = m;
+  return std::tie(session, channel, sequence, received);
 }
 
 inline auto Fields(const wire::Subscribe& m) {
   const auto& [subscription, pattern, policy, depth, bytes, resume, positions,
-               stall_timeout, drop_newest] = m;
+               stall_timeout, drop_newest, group] = m;
   return std::tie(subscription, pattern, policy, depth, bytes, resume,
-                  positions, stall_timeout, drop_newest);
+                  positions, stall_timeout, drop_newest, group);
 }
 
 inline auto Fields(const wire::Announce& m) {

@@ -88,12 +88,15 @@ inline void Fill(wire::Subscribe* m) {
         .resume = true,
         .positions = {{.session = SampleReader(0).session,
                        .channel = ChannelNumber{3},
-                       .sequence = 299},
+                       .sequence = 299,
+                       .received = 301},
                       {.session = SampleReader(1).session,
                        .channel = ChannelNumber{0xffffffff},
-                       .sequence = 0xffffffffffffffff}},
+                       .sequence = 0xffffffffffffffff,
+                       .received = 0xffffffffffffffff}},
         .stall_timeout = absl::Milliseconds(2'500),
-        .drop_newest = true};
+        .drop_newest = true,
+        .group = "workers"};
 }
 
 inline void Fill(wire::Announce* m) {

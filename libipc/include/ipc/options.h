@@ -108,6 +108,15 @@ struct Reliable {
   // itself when it consumes again. 100 ms to 1 h, and at most what the broker's
   // operator allows (10 s by default); zero: that.
   absl::Duration stall_timeout = absl::ZeroDuration();
+  // Subscriptions of one user with the same group and the same pattern share
+  // their messages: each goes to one of them, to whichever has the fewest that
+  // it has not consumed. What a member has not consumed when it ends goes to
+  // the others, so a member must be prepared to see messages out of order that
+  // another began to work on. 1 to 64 of [A-Za-z0-9_.-]; empty: no group.
+  // Errors of Subscribe: kInvalidArgument if the name is not allowed;
+  // kResourceExhausted if the group has 256 members. A member that consumes
+  // nothing keeps its share, whatever its stall_timeout, as long as it lives.
+  std::string group = {};
 };
 
 // What a full queue gives up.

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Membership. PROTOCOL.md, "Groups", has the reasoning.
+
+#include "broker/core/group.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/core/acknowledgement.h"
+#include "broker/core/links.h"
+#include "broker/core/state.h"
+#include "libipc/wire/sha256.h"
+
+namespace ipc::broker {
+
+SessionKey GroupKey(std::string_view name, std::string_view pattern,
+                    uint32_t uid) {
+  std::string named = "group";
+  named.append(1, '\0').append(name).append(1, '\0').append(pattern);
+  std::string digest = wire::Sha256(named);
+  SessionKey key{.token = {}, .pid = kGroupPid, .uid = uid};
+  std::memcpy(key.token.bytes.data(), digest.data(), key.token.bytes.size());
+  return key;
+}
+
+bool IsGroup(const SessionKey& session) { return session.pid == kGroupPid; }
+
+bool HasIdleMember(const Group& group) {
+  return std::any_of(
+      group.members.begin(), group.members.end(), [](const auto& entry) {
+        const Subscription& member = *entry.second;
+        return member.membership.present && member.lane.queue.empty() &&
+               member.membership.held < kGroupShareMax;
+      });
+}
+
+void ForgetShare(const Reading& reading) {
+  const Group* group = reading.link->subscription->group.get();
+  if (group == nullptr) return;
+  for (auto& [number, member] : group->members) {
+    member->membership.held -= reading.share->HeldBy(number);
+  }
+}
+
+void ConfirmMembers(State* state, Group* group) {
+  group->confirmed = true;
+  for (auto& [number, member] : group->members) {
+    if (member->request == 0) continue;
+    state->SendControl(member->session->connection, wire::Result{},
+                       std::exchange(member->request, 0));
+  }
+}
+
+void Groups::OnClaim(Subscription* head) {
+  if (head->from_earlier_broker) return;
+  head->from_earlier_broker = true;
+  head->resumed_until = state_.now + kRecoveryGrace;
+  for (auto& [number, link] : head->links) links_.Claim(link);
+}
+
+void Groups::Enter(Subscription* member, Subscription* head,
+                   const wire::Subscribe& subscribe, uint64_t request) {
+  Group* group = head->group.get();
+  member->request = request;
+  member->membership.group = group;
+  member->membership.present = true;
+  group->members.emplace(member->created, member);
+  ++group->present;
+  if (subscribe.resume) {
+    group->confirmed = true;
+    head->resumed_until = state_.now + kRecoveryGrace;
+  }
+  TakePositions(member, subscribe.positions);
+  if (group->present == 1) {
+    // Its publishers may not know of it before it was confirmed once.
+    links_.AwaitPublishers(head, 1, group->confirmed);
+    links_.OnReaderReady(head);
+  } else {
+    links_.AnnounceAll(*head, member->session->connection);
+  }
+  links_.TellMatchesOf(*head);
+  links_.ConfirmIfHeard(head);
+  if (group->confirmed) ConfirmMembers(&state_, group);
+}
+
+// It still has what it has received and not consumed. What it has not received
+// is anybody's.
+void Groups::TakePositions(Subscription* member,
+                           const std::vector<wire::Position>& positions) {
+  absl::btree_map<std::pair<SessionKey, ChannelNumber>, const wire::Position*>
+      told;
+  for (const wire::Position& position : positions) {
+    told[{position.session, position.channel}] = &position;
+  }
+  for (auto& [number, link] : member->membership.group->head->links) {
+    bool open = false;
+    for (auto& [topic, reading] : link->readings) {
+      uint64_t received = 0;
+      auto position =
+          told.find({link->publisher->key, reading->channel->number});
+      if (position != told.end()) {
+        received = position->second->received;
+        Consume(member, reading.get(), position->second->sequence);
+      }
+      open |= GiveBack(member, reading.get(), received);
+    }
+    if (open) links_.AskBack(link);
+  }
+}
+
+bool Groups::GiveBack(Subscription* member, Reading* reading,
+                      uint64_t received) {
+  Share& share = *reading->share;
+  uint64_t count = share.GiveBack(member->created, received);
+  member->membership.held -= count;
+  bool interrupted = share.under_way.member == member->created;
+  if (interrupted) share.under_way = {};
+  return interrupted || count > 0;
+}
+
+void Groups::OnAway(Subscription* member) {
+  Group* group = member->membership.group;
+  // It may be lost again before it was made again.
+  if (!std::exchange(member->membership.present, false)) return;
+  --group->present;
+  for (auto& [number, link] : group->head->links) {
+    bool interrupted = false;
+    for (auto& [topic, reading] : link->readings) {
+      Share::UnderWay& under_way = reading->share->under_way;
+      if (under_way.member != member->created) continue;
+      under_way = {};
+      interrupted = true;
+    }
+    if (interrupted) links_.AskBack(link);
+  }
+  if (group->present == 0) BecomeAbsent(group);
+}
+
+void Groups::BecomeAbsent(Group* group) {
+  group->head->request = 0;
+  links_.OnReaderAway(group->head);
+}
+
+bool Groups::Remove(Subscription* member) {
+  Group* group = member->membership.group;
+  bool was_present = std::exchange(member->membership.present, false);
+  if (was_present) --group->present;
+  for (auto& [number, link] : group->head->links) {
+    bool open = false;
+    for (auto& [topic, reading] : link->readings) {
+      open |= GiveBack(member, reading.get(), 0);
+    }
+    if (open) links_.AskBack(link);
+  }
+  group->members.erase(member->created);
+  member->membership.group = nullptr;
+  if (was_present && group->present == 0) BecomeAbsent(group);
+  links_.TellMatchesOf(*group->head);
+  return group->members.empty();
+}
+
+bool Groups::OnAck(Subscription* member, SessionNumber publisher, TopicId topic,
+                   uint64_t sequence) {
+  const auto& links = member->membership.group->head->links;
+  auto link = links.find(publisher);
+  if (link == links.end()) return false;
+  auto reading = link->second->readings.find(topic);
+  if (reading == link->second->readings.end()) return false;
+  return Consume(member, reading->second.get(), sequence);
+}
+
+bool Groups::Consume(Subscription* member, Reading* reading,
+                     uint64_t sequence) {
+  uint64_t count = reading->share->Acknowledge(member->created, sequence);
+  member->membership.held -= count;
+  acknowledgement_.OnConsumed(reading, reading->share->consumed());
+  return count > 0;
+}
+
+}  // namespace ipc::broker
