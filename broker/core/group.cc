@@ -58,6 +58,7 @@ void ConfirmMembers(State* state, Group* group) {
 void Groups::OnClaim(Subscription* head) {
   if (head->from_earlier_broker) return;
   head->from_earlier_broker = true;
+  head->group->strangers_until = state_.now + kRecoveryGrace;
   head->resumed_until = state_.now + kRecoveryGrace;
   for (auto& [number, link] : head->links) links_.Claim(link);
 }
@@ -160,7 +161,17 @@ bool Groups::Remove(Subscription* member) {
   member->membership.group = nullptr;
   if (was_present && group->present == 0) BecomeAbsent(group);
   links_.TellMatchesOf(*group->head);
-  return group->members.empty();
+  return group->members.empty() && !AwaitStrangers(*group);
+}
+
+bool Groups::AwaitStrangers(const Group& group) {
+  if (group.strangers_until <= state_.now) return false;
+  Session* owner = group.head->session;
+  owner->awaited_until = group.strangers_until;
+  state_.timers.Add({.due = owner->awaited_until,
+                     .kind = TimerKind::kGrace,
+                     .subject = ToNumber(owner->number)});
+  return true;
 }
 
 bool Groups::OnAck(Subscription* member, SessionNumber publisher, TopicId topic,

@@ -28,6 +28,7 @@
 
 #include "absl/container/btree_map.h"
 #include "libipc/base/ids.h"
+#include "libipc/base/monotonic_time.h"
 
 namespace ipc::wire {
 struct Position;
@@ -48,8 +49,10 @@ struct Group {
   Subscription* head = nullptr;
   // By age, those that are awaited included.
   absl::btree_map<uint64_t, Subscription*> members;
-  size_t present = 0;       // members that are not awaited
-  bool confirmed = false;   // once
+  size_t present = 0;      // members that are not awaited
+  bool confirmed = false;  // once
+  // Members of which only an earlier broker knows may come.
+  MonotonicTime strangers_until;
   uint64_t last_given = 0;  // the member that was given something last
 };
 
@@ -83,7 +86,7 @@ class Groups {
   void Enter(Subscription* member, Subscription* head,
              const wire::Subscribe& subscribe, uint64_t request);
   void OnAway(Subscription* member);
-  // Before it is destroyed. Returns whether it was the last one.
+  // Before it is destroyed. Returns whether the group has ended with it.
   bool Remove(Subscription* member);
 
   // Returns whether that is consumed which was not before.
@@ -97,6 +100,8 @@ class Groups {
   bool GiveBack(Subscription* member, Reading* reading, uint64_t received);
   bool Consume(Subscription* member, Reading* reading, uint64_t sequence);
   void BecomeAbsent(Group* group);
+  // Without members it lasts as long as others may come. False if none may.
+  bool AwaitStrangers(const Group& group);
 
   State& state_;
   Links& links_;

@@ -175,7 +175,8 @@ namespace {
 // Else it is another one under a number that has been used.
 bool MakesAgain(const wire::Subscribe& subscribe,
                 const Subscription& subscription) {
-  if (subscription.reliable != (subscribe.policy == wire::Policy::kReliable)) {
+  if (subscription.reliable != (subscribe.policy == wire::Policy::kReliable) ||
+      GroupName(subscription) != subscribe.group) {
     return false;
   }
   // Nothing more is known of one that a publisher has handed back.
@@ -201,15 +202,7 @@ absl::Status Requests::OnSubscribe(Session* session,
     return absl::AlreadyExistsError(absl::StrCat(
         "subscription ", ToNumber(subscribe.subscription), " is made already"));
   }
-<<<<<<< HEAD
   if (exists && !MakesAgain(subscribe, *known->second)) {
-=======
-  bool reliable = subscribe.policy == wire::Policy::kReliable;
-  if (exists && (known->second->reliable != reliable ||
-                 GroupName(*known->second) != subscribe.group ||
-                 (!known->second->pattern.empty() &&
-                  known->second->pattern != subscribe.pattern))) {
->>>>>>> 2cc2cc0 (broker, libipc: groups, of which one member gets each message)
     sessions_.RemoveSubscription(known->second.get());
     exists = false;
   }
@@ -348,14 +341,19 @@ absl::Status Requests::CheckGroup(const Session& session,
 
 Subscription* Requests::HeadOf(const Session& session,
                                const wire::Subscribe& subscribe) {
-  Session* owner = sessions_.Await(
-      GroupKey(subscribe.group, subscribe.pattern, session.key.uid));
+  const SessionKey key =
+      GroupKey(subscribe.group, subscribe.pattern, session.key.uid);
+  const bool handed_back = state_.sessions_by_key.contains(key);
+  Session* owner = sessions_.Await(key);
+  owner->awaited_until = MonotonicTime::Never();
   Subscription* head = sessions_.AwaitSubscription(owner, kGroupSubscription);
   if (head->group != nullptr) return head;
-  owner->awaited_until = MonotonicTime::Never();
   head->group = std::make_unique<Group>();
   head->group->name = subscribe.group;
   head->group->head = head;
+  if (handed_back || subscribe.resume) {
+    head->group->strangers_until = state_.now + kRecoveryGrace;
+  }
   head->pattern = subscribe.pattern;
   head->from_earlier_broker = subscribe.resume;
   head->resumed_until = state_.now + kRecoveryGrace;

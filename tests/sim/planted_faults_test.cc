@@ -170,7 +170,7 @@ TEST(PlantedFaultsTest, AnAcknowledgementBeforeConsumptionIsCaught) {
 }
 
 TEST(PlantedFaultsTest, ASubscriberThatAcknowledgesTooMuchIsCaught) {
-  ExpectCaught(Every(3, Direction::kUp, FrameKind::kAck,
+  ExpectCaught(Every(1, Direction::kUp, FrameKind::kAck,
                      [](FrameHeader* header, std::string*) {
                        header->sequence += 3;
                        return 1;

@@ -477,6 +477,35 @@ TEST_F(BrokerGroupsRestartTest, AMemberThatIsNewMayComeFirst) {
   EXPECT_THAT(SequencesTo(&first_), ElementsAre(3));
 }
 
+// Others of whom only the earlier broker knew may be on their way back.
+TEST_F(BrokerGroupsRestartTest, TheLastMemberThatIsHereMayNotBeTheLast) {
+  HandBack();
+  wire::Subscribe again = MemberMessage(7);
+  again.resume = true;
+  first_.Send(again, 7);
+  auto [reader, from] = AskedFrom();
+  Resend(reader, 2, 4);
+  first_.Send({.kind = FrameKind::kUnsubscribe, .target = 7, .sequence = 1});
+  EXPECT_THAT(publisher_.TakeOf(FrameKind::kLeave), IsEmpty());
+  shell_.Advance(kRecoveryGrace - absl::Nanoseconds(1));
+  EXPECT_THAT(publisher_.Take(), IsEmpty());
+  second_.Send(again, 7);
+  EXPECT_EQ(AskedFrom(), (std::pair{reader, uint64_t{2}}));
+  Resend(reader, 2, 4);
+  EXPECT_THAT(SequencesTo(&second_), ElementsAre(2, 3, 4));
+}
+
+TEST_F(BrokerGroupsRestartTest, NobodyElseIsAwaitedForLongerThanTheGrace) {
+  HandBack();
+  wire::Subscribe again = MemberMessage(7);
+  again.resume = true;
+  first_.Send(again, 7);
+  first_.Send({.kind = FrameKind::kUnsubscribe, .target = 7, .sequence = 1});
+  EXPECT_THAT(publisher_.TakeOf(FrameKind::kLeave), IsEmpty());
+  shell_.Advance(kRecoveryGrace);
+  EXPECT_THAT(publisher_.TakeOf(FrameKind::kLeave), SizeIs(1));
+}
+
 // -- Limits --
 
 TEST_F(BrokerGroupsTest, OnlyReliableSubscriptionsAreMembers) {
