@@ -43,7 +43,7 @@ Broker::Broker(const BrokerOptions& options, MonotonicTime now)
     : acknowledgement_(&state_),
       links_(&state_, &acknowledgement_),
       groups_(&state_, &links_, &acknowledgement_),
-      stalls_(&state_, &links_),
+      stalls_(&state_, &links_, &groups_),
       routing_(&state_, &links_, &acknowledgement_, &stalls_),
       status_(&state_),
       presence_(&state_),

@@ -12,6 +12,7 @@
 
 #include "broker/core/acknowledgement.h"
 #include "broker/core/links.h"
+#include "broker/core/stalls.h"
 #include "broker/core/state.h"
 #include "libipc/wire/sha256.h"
 
@@ -29,13 +30,24 @@ SessionKey GroupKey(std::string_view name, std::string_view pattern,
 
 bool IsGroup(const SessionKey& session) { return session.pid == kGroupPid; }
 
+bool CanTake(const Subscription& member) {
+  return member.membership.present && !member.stall.aside;
+}
+
 bool HasIdleMember(const Group& group) {
-  return std::any_of(
-      group.members.begin(), group.members.end(), [](const auto& entry) {
-        const Subscription& member = *entry.second;
-        return member.membership.present && member.lane.queue.empty() &&
-               member.membership.held < kGroupShareMax;
-      });
+  return std::any_of(group.members.begin(), group.members.end(),
+                     [](const auto& entry) {
+                       const Subscription& member = *entry.second;
+                       return CanTake(member) && member.lane.queue.empty() &&
+                              member.membership.held < kGroupShareMax;
+                     });
+}
+
+Subscription* FirstPresent(const Group& group) {
+  for (const auto& [number, member] : group.members) {
+    if (member->membership.present) return member;
+  }
+  return nullptr;
 }
 
 void ForgetShare(const Reading& reading) {
@@ -76,6 +88,7 @@ void Groups::Enter(Subscription* member, Subscription* head,
     head->resumed_until = state_.now + kRecoveryGrace;
   }
   TakePositions(member, subscribe.positions);
+  if (member->membership.held > 0) Stalls::Watch(&state_, member);
   if (group->present == 1) {
     // Its publishers may not know of it before it was confirmed once.
     links_.AwaitPublishers(head, 1, group->confirmed);
@@ -83,6 +96,7 @@ void Groups::Enter(Subscription* member, Subscription* head,
   } else {
     links_.AnnounceAll(*head, member->session->connection);
   }
+  Readmit(member);
   links_.TellMatchesOf(*head);
   links_.ConfirmIfHeard(head);
   if (group->confirmed) ConfirmMembers(&state_, group);
@@ -139,6 +153,40 @@ void Groups::OnAway(Subscription* member) {
     if (interrupted) links_.AskBack(link);
   }
   if (group->present == 0) BecomeAbsent(group);
+}
+
+void Groups::SetAside(Subscription* member) {
+  Group* group = member->membership.group;
+  member->stall.aside = true;
+  const bool alone =
+      std::none_of(group->members.begin(), group->members.end(),
+                   [](const auto& entry) { return CanTake(*entry.second); });
+  for (auto& [number, link] : group->head->links) {
+    bool open = false;
+    for (auto& [topic, reading] : link->readings) {
+      open |= LetGo(member, reading.get(), alone);
+    }
+    if (open && !alone) links_.AskBack(link);
+  }
+  if (alone && !group->head->stall.aside) links_.SetAside(group->head);
+}
+
+bool Groups::LetGo(Subscription* member, Reading* reading, bool alone) {
+  Share& share = *reading->share;
+  if (alone) {
+    share.LetGoAsDone(member->created);
+    acknowledgement_.OnConsumed(reading, share.consumed());
+    return false;
+  }
+  const bool interrupted = share.under_way.member == member->created;
+  if (interrupted) share.under_way = {};
+  return share.LetGo(member->created) || interrupted;
+}
+
+void Groups::Readmit(Subscription* member) {
+  if (member->membership.held == 0) member->stall.aside = false;
+  Subscription* head = member->membership.group->head;
+  if (head->stall.aside && CanTake(*member)) links_.Readmit(head);
 }
 
 void Groups::BecomeAbsent(Group* group) {

@@ -15,7 +15,10 @@
 // in each Reading's Share.
 //
 // A member that ends passes its share on: the publisher is asked for it again.
-// One that has lost its connection keeps it as long as it is awaited.
+// One that has lost its connection keeps it as long as it is awaited. One that
+// stalls passes it on as well, and is given nothing until it has consumed what
+// it was sent. When all have stalled, the head is set aside, as any reliable
+// subscription is.
 
 #ifndef IPC_BROKER_CORE_GROUP_H_
 #define IPC_BROKER_CORE_GROUP_H_
@@ -64,8 +67,13 @@ SessionKey GroupKey(std::string_view name, std::string_view pattern,
                     uint32_t uid);
 bool IsGroup(const SessionKey& session);
 
+// Neither awaited nor set aside.
+bool CanTake(const Subscription& member);
 // Whether a member has nothing waiting, and may be given more.
 bool HasIdleMember(const Group& group);
+// The oldest member that is not awaited, which is told what the group loses.
+// Null: all are.
+Subscription* FirstPresent(const Group& group);
 
 // Before the reading begins anew or ends: what its members hold of it is not
 // theirs any more.
@@ -86,6 +94,10 @@ class Groups {
   void Enter(Subscription* member, Subscription* head,
              const wire::Subscribe& subscribe, uint64_t request);
   void OnAway(Subscription* member);
+  // It has stalled, or has for long.
+  void SetAside(Subscription* member);
+  // It goes on, or what it has not consumed is gone.
+  void Readmit(Subscription* member);
   // Before it is destroyed. Returns whether the group has ended with it.
   bool Remove(Subscription* member);
 
@@ -98,6 +110,8 @@ class Groups {
                      const std::vector<wire::Position>& positions);
   // True if something is to be asked for again.
   bool GiveBack(Subscription* member, Reading* reading, uint64_t received);
+  // The same, but it has its share still, and may consume it.
+  bool LetGo(Subscription* member, Reading* reading, bool alone);
   bool Consume(Subscription* member, Reading* reading, uint64_t sequence);
   void BecomeAbsent(Group* group);
   // Without members it lasts as long as others may come. False if none may.

@@ -18,8 +18,7 @@ using wire::FrameHeader;
 Subscription* Choose(Group* group, size_t bytes) {
   Subscription* chosen = nullptr;
   auto consider = [&](Subscription* member) {
-    if (!member->membership.present ||
-        member->membership.held >= kGroupShareMax ||
+    if (!CanTake(*member) || member->membership.held >= kGroupShareMax ||
         member->lane.queue.bytes() + bytes > member->bytes) {
       return;
     }

@@ -431,6 +431,11 @@ void Links::FallBehind(Subscription* subscription, Channel* channel,
 }
 
 void Links::FallBehindAgain(Link* link) {
+  if (link->subscription->stall.aside) {
+    for (auto& [topic, reading] : link->readings) TellSkipped(reading.get());
+    Park(link);
+    return;
+  }
   link->state = Link::State::kBehind;
   link->catch_up = true;
   Subscription* subscription = link->subscription;

@@ -136,6 +136,8 @@ class Links {
   void TellGap(Reading* reading, uint64_t first, uint64_t last,
                wire::GapReason reason);
   void TellSkipped(Reading* reading);
+  // What it lacks up to `last` is lost to it, because it has stalled.
+  void GiveUp(Reading* reading, uint64_t last);
   void TellReleased(Reading* reading);
   void Park(Link* link);
   void LeaveRoutes(Link* link);

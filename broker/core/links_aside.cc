@@ -22,6 +22,10 @@ void Links::TellLost(Reading* reading, uint64_t first, uint64_t last) {
 void Links::TellGap(Reading* reading, uint64_t first, uint64_t last,
                     wire::GapReason reason) {
   Subscription* subscription = reading->link->subscription;
+  if (subscription->group != nullptr) {
+    subscription = FirstPresent(*subscription->group);
+    if (subscription == nullptr) return;
+  }
   Connection* connection = subscription->session->connection;
   if (connection == nullptr) return;  // it will say what it lacks, again
   const Channel& channel = *reading->channel;
@@ -35,11 +39,13 @@ void Links::TellGap(Reading* reading, uint64_t first, uint64_t last,
 
 void Links::SetAside(Subscription* subscription) {
   subscription->stall.aside = true;
-  ++state_.counters.set_aside;
   std::erase(state_.behind, subscription);
-  Connection* connection = subscription->session->connection;
-  connection->outbox.DropAll(&subscription->lane, wire::GapReason::kStalled);
-  state_.MarkDirty(connection);
+  // A group has none.
+  if (Connection* connection = subscription->session->connection;
+      connection != nullptr) {
+    connection->outbox.DropAll(&subscription->lane, wire::GapReason::kStalled);
+    state_.MarkDirty(connection);
+  }
   for (auto& [number, link] : subscription->links) {
     const bool live = link->state == Link::State::kLive;
     // What joins, or waits to, has been given nothing yet.
@@ -63,10 +69,20 @@ void Links::Park(Link* link) {
 }
 
 void Links::TellSkipped(Reading* reading) {
-  const uint64_t entry = EntryOf(*reading->channel);
-  if (reading->resend_from >= entry) return;
-  TellGap(reading, reading->resend_from, entry - 1, wire::GapReason::kStalled);
-  reading->resend_from = entry;
+  GiveUp(reading, EntryOf(*reading->channel) - 1);
+}
+
+void Links::GiveUp(Reading* reading, uint64_t last) {
+  if (reading->share != nullptr) {
+    for (const SequenceSpan& span : reading->share->GiveUp(last)) {
+      TellGap(reading, span.first, span.last, wire::GapReason::kStalled);
+    }
+    acknowledgement_.OnConsumed(reading, reading->share->consumed());
+    return;
+  }
+  if (reading->resend_from > last) return;
+  TellGap(reading, reading->resend_from, last, wire::GapReason::kStalled);
+  reading->resend_from = last + 1;
 }
 
 void Links::TellSkippedOf(Link* link) {
@@ -91,11 +107,7 @@ void Links::Readmit(Subscription* subscription) {
 // It was set aside, and its connection lost: what its publisher was allowed to
 // forget meanwhile cannot be asked for.
 void Links::TellReleased(Reading* reading) {
-  const uint64_t acknowledged = reading->channel->acknowledged;
-  if (reading->resend_from > acknowledged) return;
-  TellGap(reading, reading->resend_from, acknowledged,
-          wire::GapReason::kStalled);
-  reading->resend_from = acknowledged + 1;
+  GiveUp(reading, reading->channel->acknowledged);
 }
 
 }  // namespace ipc::broker

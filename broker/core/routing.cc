@@ -135,14 +135,17 @@ void Routing::TellRefused(Channel* channel) {
   const uint64_t sequence = channel->next_sequence - 1;
   std::vector<Subscription*> left_behind;
   for (Subscription* subscription : channel->live) {
-    if (subscription->group != nullptr) continue;  // a group has no gaps
-    Lane& lane = subscription->lane;
-    if (subscription->reliable &&
-        lane.queue.bytes() + kFrameHeaderBytes > subscription->bytes) {
-      left_behind.push_back(subscription);
+    const bool grouped = subscription->group != nullptr;
+    Subscription* told =
+        grouped ? FirstPresent(*subscription->group) : subscription;
+    if (told == nullptr) continue;
+    Lane& lane = told->lane;
+    if (!grouped && told->reliable &&
+        lane.queue.bytes() + kFrameHeaderBytes > told->bytes) {
+      left_behind.push_back(told);
       continue;
     }
-    Connection* connection = subscription->session->connection;
+    Connection* connection = told->session->connection;
     connection->outbox.AddGap(
         &lane,
         {ToNumber(channel->topic->id), ToNumber(channel->publisher->number),

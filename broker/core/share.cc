@@ -8,6 +8,22 @@
 #include <utility>
 
 namespace ipc::broker {
+namespace {
+
+uint64_t LengthOf(const SequenceSpan& span) {
+  return span.last - span.first + 1;
+}
+
+// The span with `sequence` in it, or the end.
+std::deque<SequenceSpan>::iterator Find(std::deque<SequenceSpan>* spans,
+                                        uint64_t sequence) {
+  return std::find_if(spans->begin(), spans->end(),
+                      [sequence](const SequenceSpan& span) {
+                        return span.first <= sequence && sequence <= span.last;
+                      });
+}
+
+}  // namespace
 
 void SequenceSet::Add(uint64_t first, uint64_t last) {
   auto next = spans_.upper_bound(first);
@@ -42,6 +58,16 @@ void SequenceSet::Remove(uint64_t first, uint64_t last) {
   }
 }
 
+std::vector<SequenceSpan> SequenceSet::TakeUpTo(uint64_t last) {
+  std::vector<SequenceSpan> taken;
+  for (const auto& [begin, end] : spans_) {
+    if (begin > last) break;
+    taken.push_back({begin, std::min(end, last)});
+  }
+  for (const SequenceSpan& span : taken) Remove(span.first, span.last);
+  return taken;
+}
+
 bool SequenceSet::Contains(uint64_t sequence) const {
   auto next = spans_.upper_bound(sequence);
   return next != spans_.begin() && std::prev(next)->second >= sequence;
@@ -67,7 +93,7 @@ void Share::Give(uint64_t member, uint64_t first, uint64_t last) {
   if (first > given_) PassOver(first - 1);
   if (!open_.empty()) open_.Remove(first, last);
   given_ = std::max(given_, last);
-  std::deque<Span>& spans = held_[member];
+  std::deque<SequenceSpan>& spans = held_[member].spans;
   if (!spans.empty() && spans.back().last + 1 == first) {
     spans.back().last = last;
   } else {
@@ -84,18 +110,16 @@ void Share::PassOver(uint64_t last) {
 uint64_t Share::Acknowledge(uint64_t member, uint64_t sequence) {
   auto held = held_.find(member);
   if (held == held_.end()) return 0;
-  std::deque<Span>& spans = held->second;
-  auto reached =
-      std::find_if(spans.begin(), spans.end(), [sequence](const Span& span) {
-        return span.first <= sequence && sequence <= span.last;
-      });
+  std::deque<SequenceSpan>& spans = held->second.spans;
+  auto reached = Find(&spans, sequence);
   if (reached == spans.end()) return 0;
+  const bool counts = !held->second.copies;
   uint64_t count = sequence - reached->first + 1;
   for (auto span = spans.begin(); span != reached; ++span) {
-    Done(span->first, span->last);
-    count += span->last - span->first + 1;
+    if (counts) Done(span->first, span->last);
+    count += LengthOf(*span);
   }
-  Done(reached->first, sequence);
+  if (counts) Done(reached->first, sequence);
   reached->first = sequence + 1;
   if (reached->first > reached->last) ++reached;
   spans.erase(spans.begin(), reached);
@@ -106,36 +130,63 @@ uint64_t Share::Acknowledge(uint64_t member, uint64_t sequence) {
 uint64_t Share::GiveBack(uint64_t member, uint64_t received) {
   auto held = held_.find(member);
   if (held == held_.end()) return 0;
-  std::deque<Span>& spans = held->second;
-  auto from =
-      std::find_if(spans.begin(), spans.end(), [received](const Span& span) {
-        return span.first <= received && received <= span.last;
-      });
+  std::deque<SequenceSpan>& spans = held->second.spans;
+  const bool counts = !held->second.copies;
+  auto from = Find(&spans, received);
   uint64_t count = 0;
   if (from == spans.end()) {
     from = spans.begin();
   } else {
     if (received < from->last) {
-      open_.Add(received + 1, from->last);
+      if (counts) open_.Add(received + 1, from->last);
       count += from->last - received;
       from->last = received;
     }
     ++from;
   }
   for (auto span = from; span != spans.end(); ++span) {
-    open_.Add(span->first, span->last);
-    count += span->last - span->first + 1;
+    if (counts) open_.Add(span->first, span->last);
+    count += LengthOf(*span);
   }
   spans.erase(from, spans.end());
   if (spans.empty()) held_.erase(held);
   return count;
 }
 
+bool Share::LetGo(uint64_t member) {
+  auto held = held_.find(member);
+  if (held == held_.end() || held->second.copies) return false;
+  held->second.copies = true;
+  for (const SequenceSpan& span : held->second.spans) {
+    open_.Add(span.first, span.last);
+  }
+  return true;
+}
+
+void Share::LetGoAsDone(uint64_t member) {
+  auto held = held_.find(member);
+  if (held == held_.end() || held->second.copies) return;
+  held->second.copies = true;
+  for (const SequenceSpan& span : held->second.spans) {
+    Done(span.first, span.last);
+  }
+}
+
+std::vector<SequenceSpan> Share::GiveUp(uint64_t last) {
+  std::vector<SequenceSpan> lost = open_.TakeUpTo(last);
+  if (last > given_) {
+    lost.push_back({given_ + 1, last});
+    given_ = last;
+  }
+  for (const SequenceSpan& span : lost) Done(span.first, span.last);
+  return lost;
+}
+
 uint64_t Share::HeldBy(uint64_t member) const {
   auto held = held_.find(member);
   if (held == held_.end()) return 0;
   uint64_t count = 0;
-  for (const Span& span : held->second) count += span.last - span.first + 1;
+  for (const SequenceSpan& span : held->second.spans) count += LengthOf(span);
   return count;
 }
 

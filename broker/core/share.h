@@ -5,8 +5,11 @@
 //
 //   consumed   up to `consumed()`, and in `done_` above it
 //   held       given to a member, which has not acknowledged it
-//   open       given back: a member ended or did not receive it
+//   open       given back: a member ended, did not receive it or has stalled
 //   to come    above `given()`
+//
+// A member that has stalled may still acknowledge what it was given. Those are
+// its copies: they are in another place already.
 //
 // A member holds its share in the order in which it was given, and consumes it
 // in that order: an acknowledgement covers all that was given before. That is
@@ -19,16 +22,24 @@
 
 #include <cstdint>
 #include <deque>
+#include <vector>
 
 #include "absl/container/btree_map.h"
 
 namespace ipc::broker {
+
+struct SequenceSpan {
+  uint64_t first = 0;
+  uint64_t last = 0;
+};
 
 // As few spans as possible.
 class SequenceSet {
  public:
   void Add(uint64_t first, uint64_t last);
   void Remove(uint64_t first, uint64_t last);
+  // Moves out what is not above `last`.
+  std::vector<SequenceSpan> TakeUpTo(uint64_t last);
   void Clear() { spans_.clear(); }
 
   bool Contains(uint64_t sequence) const;
@@ -66,12 +77,20 @@ class Share {
   void Give(uint64_t member, uint64_t first, uint64_t last);
   // What is to come up to `last` does not exist.
   void PassOver(uint64_t last);
-  // The member has consumed its share as far as `sequence`. Returns how many
-  // that are; none if it does not hold `sequence`.
+  // The member has consumed its share, or its copies, as far as `sequence`.
+  // Returns how many that are; none if it does not hold `sequence`.
   uint64_t Acknowledge(uint64_t member, uint64_t sequence);
   // The member keeps its share as far as `received`, or nothing if it does not
   // hold that. Returns how many are open for that.
   uint64_t GiveBack(uint64_t member, uint64_t received);
+  // What the member holds is copies from here on, and open. Returns whether
+  // there was something.
+  bool LetGo(uint64_t member);
+  // The same, but it is done with: nobody else is there for it.
+  void LetGoAsDone(uint64_t member);
+  // Nobody gets what is wanted and not above `last`. Returns it.
+  std::vector<SequenceSpan> GiveUp(uint64_t last);
+  // With copies.
   uint64_t HeldBy(uint64_t member) const;
 
   // The member that gets the fragments of a publication, until the last one.
@@ -82,9 +101,9 @@ class Share {
   UnderWay under_way;
 
  private:
-  struct Span {
-    uint64_t first = 0;
-    uint64_t last = 0;
+  struct Holding {
+    std::deque<SequenceSpan> spans;  // not empty
+    bool copies = false;
   };
 
   void Done(uint64_t first, uint64_t last);
@@ -94,7 +113,7 @@ class Share {
   uint64_t given_ = 0;
   SequenceSet open_;
   SequenceSet done_;
-  absl::btree_map<uint64_t, std::deque<Span>> held_;  // by member; not empty
+  absl::btree_map<uint64_t, Holding> held_;  // by member
 };
 
 }  // namespace ipc::broker

@@ -8,21 +8,36 @@ namespace ipc::broker {
 
 void Stalls::OnConsumed(Subscription* subscription) {
   subscription->stall.consumed = true;
-  if (subscription->stall.aside) links_.Readmit(subscription);
+  if (subscription->stall.aside) Readmit(subscription);
 }
 
-void Stalls::Watch(Subscription* subscription) {
+void Stalls::SetAside(Subscription* subscription) {
+  if (subscription->membership.group != nullptr) {
+    groups_.SetAside(subscription);
+  } else {
+    links_.SetAside(subscription);
+  }
+}
+
+void Stalls::Readmit(Subscription* subscription) {
+  if (subscription->membership.group != nullptr) {
+    groups_.Readmit(subscription);
+  } else {
+    links_.Readmit(subscription);
+  }
+}
+
+void Stalls::Watch(State* state, Subscription* subscription) {
   subscription->stall.watched = true;
   subscription->stall.consumed = false;
   subscription->stall.told = false;
-  subscription->stall.idle_since = state_.now;
-  Check(subscription);
+  subscription->stall.idle_since = state->now;
+  Check(state, subscription);
 }
 
-// Asks for the next check.
-void Stalls::Check(Subscription* subscription) {
-  state_.timers.Add(
-      {.due = state_.now + subscription->stall.timeout / kStallChecks,
+void Stalls::Check(State* state, Subscription* subscription) {
+  state->timers.Add(
+      {.due = state->now + subscription->stall.timeout / kStallChecks,
        .kind = TimerKind::kStall,
        .subject = ToNumber(subscription->session->number),
        .detail = ToNumber(subscription->id)});
@@ -36,11 +51,13 @@ void Stalls::OnTimer(Session* session, SubscriptionId id) {
   if (session->connection == nullptr || Unconsumed(*subscription) == 0) {
     stall.watched = false;
     // What it had not consumed has gone with its publisher.
-    if (stall.aside) links_.Readmit(subscription);
+    if (stall.aside) Readmit(subscription);
     return;
   }
   if (stall.aside) {
-    Check(subscription);
+    // Others of its group may have left it alone.
+    if (subscription->membership.group != nullptr) SetAside(subscription);
+    Check(&state_, subscription);
     return;
   }
   if (stall.consumed) {
@@ -48,22 +65,22 @@ void Stalls::OnTimer(Session* session, SubscriptionId id) {
     stall.consumed = false;
     stall.told = false;
     stall.idle_since = state_.now;
-    Check(subscription);
+    Check(&state_, subscription);
     return;
   }
   const absl::Duration idle = state_.now - stall.idle_since;
-  // A member of a group holds its share, however long it takes.
-  if (idle >= stall.timeout && subscription->membership.group == nullptr) {
+  if (idle >= stall.timeout) {
     Tell(*subscription);
-    links_.SetAside(subscription);
-    Check(subscription);
+    ++state_.counters.set_aside;
+    SetAside(subscription);
+    Check(&state_, subscription);
     return;
   }
   if (idle >= stall.timeout / 2 && !stall.told) {
     Tell(*subscription);
     stall.told = true;
   }
-  Check(subscription);
+  Check(&state_, subscription);
 }
 
 uint64_t Stalls::Unconsumed(const Subscription& subscription) {

@@ -19,6 +19,7 @@
 #ifndef IPC_BROKER_CORE_STALLS_H_
 #define IPC_BROKER_CORE_STALLS_H_
 
+#include "broker/core/group.h"
 #include "broker/core/links.h"
 #include "broker/core/state.h"
 
@@ -26,11 +27,12 @@ namespace ipc::broker {
 
 class Stalls {
  public:
-  Stalls(State* state, Links* links) : state_(*state), links_(*links) {}
+  Stalls(State* state, Links* links, Groups* groups)
+      : state_(*state), links_(*links), groups_(*groups) {}
 
   // Something was handed to the lane of a reliable subscription.
   void OnDelivered(Subscription* subscription) {
-    if (!subscription->stall.watched) Watch(subscription);
+    if (!subscription->stall.watched) Watch(&state_, subscription);
   }
   // It has consumed something that it had not before, or, being set aside,
   // acknowledges anything.
@@ -40,13 +42,19 @@ class Stalls {
   // What was handed to `subscription` and is not consumed, in messages.
   static uint64_t Unconsumed(const Subscription& subscription);
 
+  // Something waits for it.
+  static void Watch(State* state, Subscription* subscription);
+
  private:
-  void Watch(Subscription* subscription);
-  void Check(Subscription* subscription);
+  // Asks for the next check.
+  static void Check(State* state, Subscription* subscription);
+  void SetAside(Subscription* subscription);
+  void Readmit(Subscription* subscription);
   void Tell(const Subscription& subscription) const;
 
   State& state_;
   Links& links_;
+  Groups& groups_;
 };
 
 }  // namespace ipc::broker

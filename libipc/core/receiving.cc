@@ -229,12 +229,19 @@ void Receiving::OnAbort(const wire::FrameHeader& header) {
 std::optional<Missed> Receiving::OnGap(const wire::FrameHeader& header,
                                        MonotonicTime now) {
   wire::Gap gap;
-  if (selected_ == nullptr || selected_->grouped() ||
-      !wire::ParseGap(header, &gap)) {
+  if (selected_ == nullptr || !wire::ParseGap(header, &gap)) {
     return std::nullopt;
   }
   Stream* stream = StreamOf(header);
   if (stream == nullptr) return std::nullopt;
+  if (selected_->grouped()) {
+    // Its group's: neither received nor to be acknowledged by it.
+    return Missed{.stream = stream,
+                  .first = gap.first,
+                  .last = gap.last,
+                  .reason = gap.reason,
+                  .first_missing = 0};
+  }
   if (gap.last <= stream->received) {
     if (selected_->reliable()) List(selected_, cached_owner_, now);
     return std::nullopt;

@@ -117,7 +117,6 @@ Plan::Plan(Random* random, bool stalls) {
   } else if (stalls || random->Chance(0.2)) {
     stall_timeout = absl::Milliseconds(random->Between(100, 400));
     pull = 0.7;
-    group = 0;  // a member is never set aside
     pause += 0.004;
     consume = sometimes(0.5, 0.001, 0.05);
   }

@@ -381,6 +381,10 @@ void History::OnMissed(int subscription, const ToldMissing& told) {
     return;
   }
   ++gaps_;
+  if (to.group >= 0) {
+    OnMissedInGroup(subscription, publisher, told);
+    return;
+  }
   Progress& progress = to.progress[publisher];
   if (!loss_allowed_) {
     if (!MayLose(to)) {

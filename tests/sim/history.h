@@ -38,6 +38,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -197,6 +198,7 @@ class History {
     bool disturbed = false;  // a share may have been passed on
     // The member that had it last, by publishing process and publication.
     std::map<std::pair<int, size_t>, int> handled_by;
+    std::set<std::pair<int, size_t>> told_missing;
   };
 
   int FindProcess(const Token& token) const;
@@ -208,6 +210,8 @@ class History {
   void OnMembersEnded();
   void OnHandledInGroup(int subscription, int publisher,
                         const Publication& publication, const Seen& seen);
+  void OnMissedInGroup(int subscription, int publisher,
+                       const ToldMissing& told);
   void CheckEndOfGroups();
   bool Owes(const Process& publisher, const Publication& publication,
             const Subscription& subscription) const;

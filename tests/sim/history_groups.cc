@@ -17,7 +17,8 @@ int History::FindGroup(std::string_view name, std::string_view pattern) {
   groups_.push_back({.name = std::string(name),
                      .pattern = std::string(pattern),
                      .made_at = now_,
-                     .handled_by = {}});
+                     .handled_by = {},
+                     .told_missing = {}});
   return static_cast<int>(groups_.size()) - 1;
 }
 
@@ -56,7 +57,9 @@ void History::OnHandledInGroup(int subscription, int publisher,
   Subscription& to = subscriptions_[subscription];
   Group& group = groups_[to.group];
   const Process& from = processes_[publisher];
-  const bool broker_died = broker_died_at_ > publication.accepted_at;
+  // A member that stalls passes on what it may consume all the same.
+  const bool again =
+      stalls_allowed_ || broker_died_at_ > publication.accepted_at;
   Subscription made_with_it;
   made_with_it.made_at = group.made_at;
   if (broker_died_at_ == 0 && !Entitled(publication, made_with_it)) {
@@ -71,7 +74,7 @@ void History::OnHandledInGroup(int subscription, int publisher,
   size_t index = from.by_channel.at(seen.channel)[seen.sequence - 1];
   auto [handled_by, first] =
       group.handled_by.try_emplace({publisher, index}, subscription);
-  if (!first && !broker_died && !from.forgotten && !loss_allowed_ &&
+  if (!first && !again && !from.forgotten && !loss_allowed_ &&
       !HasEnded(subscriptions_[handled_by->second])) {
     Fail(absl::StrCat("duplicate: ", Name(to), " got ",
                       Name(publisher, publication), " after ",
@@ -79,7 +82,8 @@ void History::OnHandledInGroup(int subscription, int publisher,
   }
   handled_by->second = subscription;
   Progress& progress = to.progress[publisher];
-  if (index < progress.next && !group.disturbed && !from.forgotten) {
+  if (index < progress.next && !group.disturbed && !from.forgotten &&
+      !stalls_allowed_) {
     Fail(absl::StrCat("order: ", Name(to), " got ",
                       Name(publisher, publication), " after ",
                       Name(publisher, from.publications[progress.next - 1])));
@@ -87,9 +91,24 @@ void History::OnHandledInGroup(int subscription, int publisher,
   progress.next = index + 1;
 }
 
+void History::OnMissedInGroup(int subscription, int publisher,
+                              const ToldMissing& told) {
+  const Subscription& to = subscriptions_[subscription];
+  if (!stalls_allowed_ && !loss_allowed_) {
+    Fail(absl::StrCat("gap: ", Name(to), " was told to miss something"));
+  }
+  CheckReason(to, publisher, told.reason);
+  const auto& channel = processes_[publisher].by_channel.at(told.channel);
+  for (uint64_t i = told.first; i <= told.last; ++i) {
+    groups_[to.group].told_missing.insert({publisher, channel[i - 1]});
+  }
+}
+
 void History::CheckEndOfGroups() {
   for (const Group& group : groups_) {
     if (group.owed_from == 0 || loss_allowed_) continue;
+    // What its group loses is told to one member, once.
+    if (stalls_allowed_ && group.disturbed) continue;
     for (size_t i = 0; i < processes_.size(); ++i) {
       const Process& from = processes_[i];
       if (!from.alive) continue;
@@ -97,7 +116,8 @@ void History::CheckEndOfGroups() {
         const Publication& publication = from.publications[index];
         if (publication.accepted_at < group.owed_from ||
             !Matches(group.pattern, from.topics.at(publication.channel)) ||
-            group.handled_by.contains({static_cast<int>(i), index})) {
+            group.handled_by.contains({static_cast<int>(i), index}) ||
+            group.told_missing.contains({static_cast<int>(i), index})) {
           continue;
         }
         Fail(absl::StrCat("loss: group ", group.name, " on ", group.pattern,

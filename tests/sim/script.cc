@@ -143,6 +143,14 @@ void World::NoteUnfinished() {
     }
   }
   for (const auto& [number, session] : broker_->state().sessions) {
+    for (const auto& [id, subscription] : session->subscriptions) {
+      if (!subscription->stall.aside) continue;
+      AddLine(
+          absl::StrCat(session->name, "/", ToNumber(id), " is aside and holds ",
+                       subscription->membership.held,
+                       subscription->stall.watched ? "" : ", not watched"),
+          {});
+    }
     for (const auto& [id, link] : session->links) {
       for (const auto& [topic, reading] : link->readings) {
         const broker::Channel& channel = *reading->channel;

@@ -105,6 +105,25 @@ TEST_F(ReceivingGroupTest, AcknowledgementsFollowTheOrderOfArrival) {
   EXPECT_THAT(Acks(), ElementsAre(2));
 }
 
+TEST_F(ReceivingGroupTest, WhatItsGroupLosesChangesNoPosition) {
+  ASSERT_TRUE(Deliver(9));
+  stream_ = receiving_.last_stream();
+  wire::FrameHeader gap =
+      wire::GapHeader({.topic = 7,
+                       .session = 3,
+                       .first = 2,
+                       .last = 30,
+                       .reason = wire::GapReason::kStalled});
+  const std::optional<Missed> missed = receiving_.OnGap(gap, now_);
+  ASSERT_TRUE(missed.has_value());
+  EXPECT_EQ(missed->first, 2u);
+  EXPECT_EQ(missed->last, 30u);
+  EXPECT_EQ(missed->first_missing, 0u);
+  EXPECT_THAT(Acks(), IsEmpty());
+  Consume(9);
+  EXPECT_THAT(Acks(), ElementsAre(9));
+}
+
 TEST_F(ReceivingGroupTest, ItSaysHowFarItHasReceivedAndConsumed) {
   for (uint64_t sequence : {9u, 2u, 3u}) ASSERT_TRUE(Deliver(sequence));
   stream_ = receiving_.last_stream();

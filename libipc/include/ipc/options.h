@@ -110,12 +110,13 @@ struct Reliable {
   absl::Duration stall_timeout = absl::ZeroDuration();
   // Subscriptions of one user with the same group and the same pattern share
   // their messages: each goes to one of them, to whichever has the fewest that
-  // it has not consumed. What a member has not consumed when it ends goes to
-  // the others, so a member must be prepared to see messages out of order that
-  // another began to work on. 1 to 64 of [A-Za-z0-9_.-]; empty: no group.
+  // it has not consumed. What a member has not consumed when it ends, or when
+  // its stall_timeout is over, goes to the others, so a member must be prepared
+  // to see messages out of order that another began to work on. If all members
+  // stall, one of them is told what nobody was sent (GapReason::kStalled).
+  // 1 to 64 of [A-Za-z0-9_.-]; empty: no group.
   // Errors of Subscribe: kInvalidArgument if the name is not allowed;
-  // kResourceExhausted if the group has 256 members. A member that consumes
-  // nothing keeps its share, whatever its stall_timeout, as long as it lives.
+  // kResourceExhausted if the group has 256 members.
   std::string group = {};
 };
 
