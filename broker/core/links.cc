@@ -224,7 +224,8 @@ void Links::SendJoin(Link* link) {
                   .transient = !subscription->reliable};
   for (const auto& [topic, reading] : link->readings) {
     bool lacks = LacksValue(*reading);
-    if (lacks) Announce(*reading);
+    // Its first value may be on its way here.
+    if (lacks || reading->channel->retain_last) Announce(*reading);
     if (!lacks && join.transient) continue;
     join.channels.push_back(reading->channel->number);
   }

@@ -110,6 +110,18 @@ TEST_F(BrokerRetainedTest, NobodyIsAskedForWhatWasNeverSent) {
   EXPECT_THAT(Delivered(), ElementsAre(1));
 }
 
+// When it was asked it had sent what the broker had not read yet.
+TEST_F(BrokerRetainedTest, AReaderKnowsTheTopicOfAValueThatWasOnItsWay) {
+  OpenRetaining();
+  reader_.Subscribe(5, "t");
+  EXPECT_THAT(KindsOf(reader_.Take()), ElementsAre("ANNOUNCE"));
+  publisher_.Publish(1, 1);
+  const ReaderId reader = publisher_.Only<wire::Join>().reader.reader;
+  publisher_.Resend(1, 1, reader);
+  publisher_.Joined(reader);
+  EXPECT_THAT(Delivered(), ElementsAre(1));
+}
+
 TEST_F(BrokerRetainedTest, AChannelThatDoesNotRetainIsNotAsked) {
   publisher_.Open(1, "t");
   publisher_.Publish(1, 1);
