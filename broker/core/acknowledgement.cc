@@ -36,8 +36,10 @@ void Acknowledgement::OnRefused(Channel* channel) {
 
 bool Acknowledgement::OnConsumed(Reading* reading, uint64_t sequence) {
   Channel* channel = reading->channel;
-  // A subscriber cannot be done with what was never sent.
-  sequence = std::min(sequence, channel->next_sequence - 1);
+  // A subscriber cannot be done with what was never sent. What is under way it
+  // may have been told to be lost.
+  const uint64_t begun = channel->next_fragment == 0 ? 0 : 1;
+  sequence = std::min(sequence, channel->next_sequence - 1 + begun);
   if (channel->refused_from != 0 && sequence + 1 >= channel->refused_from) {
     sequence = channel->next_sequence - 1;
   }

@@ -260,6 +260,20 @@ TEST_F(BrokerStallsTest, AMessageUnderWayIsMissingAsAWhole) {
   EXPECT_EQ(got.back().header.time, 2);
 }
 
+TEST_F(BrokerStallsTest, ItsNoticeMayBeAcknowledgedBeforeItIsWhole) {
+  Publish(1, 1);
+  const Got held = reader_.OnlyFrame(FrameKind::kDeliver);
+  publisher_.Send(test::FragmentOf(1, 2, 0, 1));
+  shell_.Advance(2 * kTimeout);
+  EXPECT_EQ(SetAside(), 1u);
+  EXPECT_THAT(Gaps(reader_.Take()), ElementsAre(Pair(2, 2)));
+  AckUpTo(held, 2);
+  publisher_.Send(test::FragmentOf(1, 2, 1, 1));
+  EXPECT_EQ(Acknowledged(), 2u);
+  shell_.Advance(2 * kTimeout);
+  EXPECT_EQ(SetAside(), 1u) << "it has consumed all";
+}
+
 // The beginning of a message came with a resend, its rest is live.
 TEST_F(BrokerStallsTest, NorIsOneThatWasUnderWayAtTheEndOfAResend) {
   Publish(1, 1);
