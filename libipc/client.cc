@@ -36,6 +36,7 @@ absl::StatusOr<RawPublisher> Client::Advertise(
   core::ChannelType channel;
   channel.type_name = type.full_name();
   channel.retain_last = options.retain_last;
+  channel.time_to_live = options.time_to_live;
   if (options.share_schema) {
     IPC_ASSIGN_OR_RETURN(channel.schema, SchemaOf(type));
     channel.schema_hash = wire::Sha256(channel.schema);
@@ -48,7 +49,8 @@ absl::StatusOr<RawPublisher> Client::AdvertiseRaw(std::string_view topic,
                                                   PublisherOptions options) {
   IPC_ASSIGN_OR_RETURN(
       uint32_t number,
-      impl_->OpenChannel(topic, {.retain_last = options.retain_last}));
+      impl_->OpenChannel(topic, {.retain_last = options.retain_last,
+                                 .time_to_live = options.time_to_live}));
   return RawPublisher(impl_, number);
 }
 

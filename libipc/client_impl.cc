@@ -141,6 +141,7 @@ ClientStats ClientImpl::stats() {
   ClientStats stats = stats_;
   stats.published = session_.publishing().published();
   stats.resent = session_.publishing().resent();
+  stats.expired = session_.publishing().expired();
   session_.publishing().Trim();
   stats.unacknowledged_bytes = session_.publishing().log().bytes();
   return stats;

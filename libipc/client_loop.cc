@@ -303,7 +303,7 @@ absl::Status ClientImpl::HandleFrame(const wire::Frame& frame) {
 
 absl::Status ClientImpl::HandleControl(const wire::Frame& frame) {
   MutexLock lock(&mu_);
-  absl::Status status = session_.OnControl(frame);
+  absl::Status status = session_.OnControl(frame, now_);
   for (core::SessionEvent& event : session_.TakeEvents()) {
     HandleEvent(std::move(event));
   }

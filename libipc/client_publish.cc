@@ -62,6 +62,11 @@ class PartsOutputStream : public google::protobuf::io::ZeroCopyOutputStream {
 absl::StatusOr<uint32_t> ClientImpl::OpenChannel(
     std::string_view topic, const core::ChannelType& type) {
   IPC_RETURN_IF_ERROR(CheckTopic(topic));
+  if (type.time_to_live < kTimeToLiveMin) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "time_to_live is ", absl::FormatDuration(type.time_to_live),
+        "; the least is ", absl::FormatDuration(kTimeToLiveMin)));
+  }
   MutexLock lock(&mu_);
   IPC_RETURN_IF_ERROR(CheckRunning());
   core::Publishing& publishing = session_.publishing();

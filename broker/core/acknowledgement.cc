@@ -34,6 +34,11 @@ void Acknowledgement::OnRefused(Channel* channel) {
   List(channel, Urgency::kSoon);
 }
 
+void Acknowledgement::OnExpired(Channel* channel) {
+  channel->refused_from = 0;
+  OnRouted(channel);
+}
+
 bool Acknowledgement::OnConsumed(Reading* reading, uint64_t sequence) {
   Channel* channel = reading->channel;
   // A subscriber cannot be done with what was never sent. What is under way it

@@ -26,6 +26,9 @@ class Acknowledgement {
   // The last publication of `channel` was refused. Nobody gets it, so whoever
   // has consumed all before it is done with it, too.
   void OnRefused(Channel* channel);
+  // The last publication of `channel` had expired. Its readers are told, and
+  // have consumed it when they say so.
+  void OnExpired(Channel* channel);
   // The subscriber is done with everything up to `sequence`. Returns whether it
   // was not before.
   bool OnConsumed(Reading* reading, uint64_t sequence);

@@ -116,6 +116,20 @@ bool Routing::Give(Reading* reading, const Part& part) {
   return true;
 }
 
+// Nobody gets it any more. One member is told.
+void Routing::MissInGroup(Reading* reading, uint64_t sequence,
+                          wire::GapReason reason) {
+  Share& share = *reading->share;
+  if (!share.Wants(sequence)) return;
+  AbortInGroup(reading);
+  share.Drop(sequence);
+  if (share.consumed() != reading->consumed) {
+    acknowledgement_.OnConsumed(reading, share.consumed());
+  }
+  Subscription* told = FirstPresent(*reading->link->subscription->group);
+  if (told != nullptr) AddGap(told, *reading->channel, sequence, reason);
+}
+
 void Routing::AbortInGroup(Reading* reading) {
   Share& share = *reading->share;
   const Group& group = *reading->link->subscription->group;

@@ -36,6 +36,9 @@ absl::Status Routing::OnPublish(Session* session, Frame* frame) {
         "PUBLISH on channel ", header.target, ", which is not open"));
   }
   if (header.flags != 0) [[unlikely]] {
+    if ((header.flags & wire::kFlagResend) == 0) {
+      return OnExpired(channel, header);
+    }
     OnResent(session, frame);
     return absl::OkStatus();
   }
@@ -131,26 +134,15 @@ void Routing::TellAbort(const Channel& channel) {
 }
 
 // To those that would have got it, at its place.
-void Routing::TellRefused(Channel* channel) {
+void Routing::TellMissing(Channel* channel, wire::GapReason reason) {
   const uint64_t sequence = channel->next_sequence - 1;
   std::vector<Subscription*> left_behind;
   for (Subscription* subscription : channel->live) {
-    const bool grouped = subscription->group != nullptr;
-    Subscription* told =
-        grouped ? FirstPresent(*subscription->group) : subscription;
-    if (told == nullptr) continue;
-    Lane& lane = told->lane;
-    if (!grouped && told->reliable &&
-        lane.queue.bytes() + kFrameHeaderBytes > told->bytes) {
-      left_behind.push_back(told);
-      continue;
+    if (subscription->group != nullptr) {
+      MissInGroup(ReadingOf(subscription, *channel), sequence, reason);
+    } else if (!TellMissing(subscription, *channel, sequence, reason)) {
+      left_behind.push_back(subscription);
     }
-    Connection* connection = told->session->connection;
-    connection->outbox.AddGap(
-        &lane,
-        {ToNumber(channel->topic->id), ToNumber(channel->publisher->number),
-         sequence, sequence, wire::GapReason::kRefused});
-    state_.MarkDirty(connection);
   }
   for (Subscription* subscription : left_behind) {
     links_.FallBehind(subscription, channel, sequence);
@@ -166,6 +158,47 @@ void Routing::TellAbort(Subscription* subscription, const Channel& channel,
                                .session = ToNumber(channel.publisher->number),
                                .sequence = sequence});
   state_.MarkDirty(connection);
+}
+
+bool Routing::TellMissing(Subscription* subscription, const Channel& channel,
+                          uint64_t sequence, wire::GapReason reason) {
+  const uint64_t waiting = subscription->lane.queue.bytes();
+  if (subscription->reliable &&
+      waiting + kFrameHeaderBytes > subscription->bytes) {
+    return false;
+  }
+  AddGap(subscription, channel, sequence, reason);
+  // It is to be consumed like a message.
+  if (subscription->reliable) stalls_.OnDelivered(subscription);
+  return true;
+}
+
+void Routing::AddGap(Subscription* subscription, const Channel& channel,
+                     uint64_t sequence, wire::GapReason reason) {
+  Connection* connection = subscription->session->connection;
+  connection->outbox.AddGap(
+      &subscription->lane,
+      {ToNumber(channel.topic->id), ToNumber(channel.publisher->number),
+       sequence, sequence, reason});
+  state_.MarkDirty(connection);
+}
+
+// A publication that is a notice for whoever reads it. Unlike one that is
+// refused, it is in its publisher's log, for those that are away or behind.
+absl::Status Routing::OnExpired(Channel* channel, const FrameHeader& header) {
+  if (header.sequence != channel->next_sequence ||
+      channel->next_fragment != 0) {
+    return OnOutOfOrder(*channel, header);
+  }
+  Finish();
+  ++channel->next_sequence;
+  ++channel->publisher->messages_in;
+  ++state_.counters.messages_in;
+  state_.counters.bytes_in += kFrameHeaderBytes;
+  channel->publisher->routed_bytes += kFrameHeaderBytes;
+  TellMissing(channel, wire::GapReason::kExpired);
+  acknowledgement_.OnExpired(channel);
+  return absl::OkStatus();
 }
 
 absl::Status Routing::OnOutOfOrder(const Channel& channel,
@@ -204,7 +237,7 @@ bool Routing::Refuses(Channel* channel, const FrameHeader& header,
     ++channel->next_sequence;
     channel->next_fragment = 0;
     channel->refusing = false;
-    TellRefused(channel);
+    TellMissing(channel, wire::GapReason::kRefused);
     acknowledgement_.OnRefused(channel);
   } else {
     channel->next_fragment = header.fragment + 1u;
@@ -223,6 +256,11 @@ void Routing::OnResent(Session* session, Frame* frame) {
   if (reading == link->readings.end()) return;
   Subscription* subscription = link->subscription;
   if (reading->second->share != nullptr) {
+    if ((frame->header.flags & wire::kFlagExpired) != 0) {
+      MissInGroup(reading->second.get(), frame->header.sequence,
+                  wire::GapReason::kExpired);
+      return;
+    }
     Stamp(channel, frame->header, frame->bytes.data());
     Part part{.bytes = frame->bytes,
               .first = frame->header.sequence,
@@ -247,6 +285,11 @@ void Routing::OnResent(Session* session, Frame* frame) {
     uint64_t& from = reading->second->resend_from;
     from = std::max(from, frame->header.sequence + 1);
     reading->second->lacks_value = false;
+  }
+  if ((frame->header.flags & wire::kFlagExpired) != 0) {
+    TellMissing(subscription, channel, frame->header.sequence,
+                wire::GapReason::kExpired);
+    return;
   }
   Stamp(channel, frame->header, frame->bytes.data());
   Deliver(subscription, frame->bytes, frame->header.fragment == 0 ? 1 : 0);

@@ -70,12 +70,20 @@ class Routing {
   static Part TakePart(std::span<const std::byte>* run, uint64_t messages_max);
   static Reading* ReadingOf(Subscription* head, const Channel& channel);
   void AbortInGroup(Reading* reading);
+  void MissInGroup(Reading* reading, uint64_t sequence, wire::GapReason reason);
 
   void TellAbort(const Channel& channel);
-  void TellRefused(Channel* channel);
   void TellAbort(Subscription* subscription, const Channel& channel,
                  uint64_t sequence);
+  // Its last publication is one that nobody gets.
+  void TellMissing(Channel* channel, wire::GapReason reason);
   void OnResent(Session* session, wire::Frame* frame);
+  absl::Status OnExpired(Channel* channel, const wire::FrameHeader& header);
+  // Whether the subscription had room for it. Tells of one publication.
+  bool TellMissing(Subscription* subscription, const Channel& channel,
+                   uint64_t sequence, wire::GapReason reason);
+  void AddGap(Subscription* subscription, const Channel& channel,
+              uint64_t sequence, wire::GapReason reason);
   bool Refuses(Channel* channel, const wire::FrameHeader& header,
                size_t payload_bytes);
   void Deliver(Subscription* subscription, std::span<const std::byte> bytes,

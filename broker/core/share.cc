@@ -107,6 +107,15 @@ void Share::PassOver(uint64_t last) {
   given_ = last;
 }
 
+void Share::Drop(uint64_t sequence) {
+  if (sequence > given_) {
+    PassOver(sequence);
+  } else {
+    open_.Remove(sequence, sequence);
+    Done(sequence, sequence);
+  }
+}
+
 uint64_t Share::Acknowledge(uint64_t member, uint64_t sequence) {
   auto held = held_.find(member);
   if (held == held_.end()) return 0;

@@ -77,6 +77,8 @@ class Share {
   void Give(uint64_t member, uint64_t first, uint64_t last);
   // What is to come up to `last` does not exist.
   void PassOver(uint64_t last);
+  // It must be wanted, and nobody gets it.
+  void Drop(uint64_t sequence);
   // The member has consumed its share, or its copies, as far as `sequence`.
   // Returns how many that are; none if it does not hold `sequence`.
   uint64_t Acknowledge(uint64_t member, uint64_t sequence);

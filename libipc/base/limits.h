@@ -56,6 +56,9 @@ inline constexpr size_t kWindowBytesMax = size_t{1} << 30;
 inline constexpr uint64_t kAcknowledgeShareOfWindow = 8;
 // The longest that an acknowledgement waits for others to join it.
 inline constexpr absl::Duration kAcknowledgeDelay = absl::Milliseconds(2);
+// The shortest time to live. A reconnect takes about as long, so that a shorter
+// one would give up everything that is under way.
+inline constexpr absl::Duration kTimeToLiveMin = absl::Milliseconds(1);
 
 // -- Time --
 

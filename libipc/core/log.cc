@@ -145,6 +145,15 @@ void Log::SkipFrame() {
   sent_ = Next(boundary_);
 }
 
+void Log::MarkExpired(uint64_t offset) {
+  for (const uint64_t end = NextPublication(offset); offset != end;
+       offset = Next(offset)) {
+    wire::FrameHeader header = HeaderAt(offset);
+    header.flags |= wire::kFlagExpired;
+    wire::StoreHeader(header, At(offset));
+  }
+}
+
 uint64_t Log::Releasable(std::span<const uint64_t> acknowledged) const {
   uint64_t at = Normalize(head_);
   while (at < sent_) {
@@ -177,6 +186,23 @@ void Log::Reset() {
 uint64_t Log::SentFramesEnd() {
   std::span<const std::byte> cut = CutFrame();
   return sent_ + cut.size();
+}
+
+bool Log::IsSent(uint64_t offset) const {
+  wire::FrameHeader header = HeaderAt(offset);
+  while (header.fragment != header.last_fragment) {
+    offset = Next(offset);
+    header = HeaderAt(offset);
+  }
+  return offset + header.size <= sent_;
+}
+
+uint64_t Log::NextPublication(uint64_t offset) const {
+  wire::FrameHeader header = HeaderAt(offset);
+  for (; header.fragment != header.last_fragment; header = HeaderAt(offset)) {
+    offset = Next(offset);
+  }
+  return Next(offset);
 }
 
 wire::FrameHeader Log::HeaderAt(uint64_t offset) const {

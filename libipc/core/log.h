@@ -63,6 +63,9 @@ class Log {
   void OnDisconnected();
   // Leaves out the next frame, as if it were sent. Only at a boundary.
   void SkipFrame();
+  // Marks all frames of the publication that begins at `offset`. Not while any
+  // of them is on its way to the socket.
+  void MarkExpired(uint64_t offset);
 
   // Forgets the oldest publications up to the first that `acknowledged` (by
   // channel number) does not cover.
@@ -77,6 +80,10 @@ class Log {
   uint64_t sent() const { return sent_; }
   // The end of the last frame of which something was sent.
   uint64_t SentFramesEnd();
+  // Whether all of the publication that begins at `offset` is sent.
+  bool IsSent(uint64_t offset) const;
+  // The offset behind the publication that begins at `offset`.
+  uint64_t NextPublication(uint64_t offset) const;
   // The frame at `offset`, and the offset behind it.
   wire::FrameHeader HeaderAt(uint64_t offset) const;
   std::span<const std::byte> FrameAt(uint64_t offset) const;

@@ -14,9 +14,6 @@
 namespace ipc::core {
 namespace {
 
-// Frames sent again are copied to the control stream in pieces of this size.
-constexpr size_t kResendPieceBytes = 128 * 1024;
-
 bool ByNumber(const wire::Resend::From& a, const wire::Resend::From& b) {
   return a.channel < b.channel;
 }
@@ -40,11 +37,14 @@ absl::StatusOr<ChannelNumber> Publishing::Open(std::string_view topic,
         "topic ", channel.topic, " is advertised with type '",
         channel.type.type_name, "' already, not '", type.type_name, "'"));
   }
+  IPC_RETURN_IF_ERROR(CheckTimeToLive(channel, type.time_to_live));
   if (type.retain_last && !channel.retain_last) {
     IPC_RETURN_IF_ERROR(CheckRetain(channel));
     channel.retain_last = true;
     retained_.Begin(channel.number, channel.next_sequence);
   }
+  channel.time_to_live = type.time_to_live;
+  any_time_to_live_ |= type.time_to_live != absl::InfiniteDuration();
   ++channel.handles;
   if (channel.state == ChannelState::kClosed ||
       channel.state == ChannelState::kRefused) {
@@ -196,6 +196,7 @@ uint64_t Publishing::unacknowledged() const {
 
 void Publishing::OnConnected() {
   connected_ = true;
+  if (any_time_to_live_) ExpireUnsent();
   for (Channel& channel : channels_) {
     bool unacknowledged =
         acknowledged_[ToNumber(channel.number)] + 1 < channel.next_sequence;
@@ -267,6 +268,7 @@ const std::vector<std::span<const std::byte>>& Publishing::Gather() {
     sending_sent_ = 0;
     AnswerJoins();
     if (control_.empty() && joins_.empty()) ContinueJobs();
+    if (log_.sent() < expired_end_) PassExpired();
     sending_.swap(control_);
   }
   if (sending_sent_ < sending_.size()) {
@@ -283,8 +285,9 @@ const std::vector<std::span<const std::byte>>& Publishing::Gather() {
 
 uint64_t Publishing::Gate() {
   if (joins_.empty() && jobs_.empty()) {
-    bool all_open = unopened_ == 0 && !refused_in_log_;
-    return all_open ? Log::kNoGate : ChannelGate();
+    bool is_open =
+        unopened_ == 0 && !refused_in_log_ && log_.sent() >= expired_end_;
+    return is_open ? Log::kNoGate : ChannelGate();
   }
   if (!JoinWaits()) return log_.sent();
   uint64_t end = log_.Normalize(log_.SentFramesEnd());
@@ -310,7 +313,9 @@ void Publishing::Sent(size_t bytes) {
 void Publishing::Trim() {
   if (retained_.any()) retained_.Keep(log_, acknowledged_);
   log_.Release(acknowledged_);
-  if (log_.empty()) refused_in_log_ = false;
+  if (!log_.empty()) return;
+  refused_in_log_ = false;
+  expired_end_ = 0;  // it starts over
 }
 
 bool Publishing::HasUnsent() const {
@@ -334,7 +339,10 @@ uint64_t Publishing::ChannelGate() {
   for (; at < log_.tail(); at = log_.Next(at)) {
     wire::FrameHeader header = log_.HeaderAt(at);
     if (!IsRefused(header)) {
-      if (channels_[header.target].state != ChannelState::kOpen) break;
+      if (channels_[header.target].state != ChannelState::kOpen ||
+          (header.flags & wire::kFlagExpired) != 0) {
+        break;
+      }
     } else if (at == log_.sent()) {
       log_.SkipFrame();
     } else {
@@ -386,11 +394,11 @@ void Publishing::Note(const wire::Join& join) {
 }
 
 Publishing::Job Publishing::ValuesFor(const wire::Join& join) {
-  Job values{.reader = join.reader.reader, .channels = {}};
+  Job values{.reader = join.reader.reader, .channels = {}, .values = true};
   for (ChannelNumber number : join.channels) {
     if (Find(number) == nullptr || !Get(number).retain_last) continue;
     uint64_t last = NextUnsent(number) - 1;
-    if (!retained_.Covers(ToNumber(number), last)) continue;
+    if (!HasValue(number, last)) continue;
     values.channels.push_back({number, last});
   }
   std::sort(values.channels.begin(), values.channels.end(), ByNumber);
@@ -429,25 +437,32 @@ bool Publishing::Continue(Job* job) {
   while (control_.size() < kResendPieceBytes) {
     job->offset = log_.Normalize(std::max(job->offset, log_.head()));
     if (job->offset >= log_.SentFramesEnd()) return true;
-    ResendFrame(*job);
+    ResendFrame(job);
     job->offset = log_.Next(job->offset);
   }
   return false;
 }
 
-void Publishing::ResendFrame(const Job& job) {
-  wire::FrameHeader header = log_.HeaderAt(job.offset);
-  auto wanted =
-      std::lower_bound(job.channels.begin(), job.channels.end(), header.target,
-                       [](const wire::Resend::From& from, uint32_t number) {
-                         return ToNumber(from.channel) < number;
-                       });
-  if (wanted == job.channels.end() ||
+void Publishing::ResendFrame(Job* job) {
+  wire::FrameHeader header = log_.HeaderAt(job->offset);
+  auto wanted = std::lower_bound(
+      job->channels.begin(), job->channels.end(), header.target,
+      [](const wire::Resend::From& from, uint32_t number) {
+        return ToNumber(from.channel) < number;
+      });
+  if (wanted == job->channels.end() ||
       ToNumber(wanted->channel) != header.target ||
       header.sequence < wanted->sequence) {
     return;
   }
-  AppendForReader(header, log_.FrameAt(job.offset), job.reader);
+  if (header.fragment == 0) {
+    job->passing = !job->values && ExpiresAt(job->offset);
+  }
+  if (!job->passing) {
+    AppendForReader(header, log_.FrameAt(job->offset), job->reader);
+  } else if (header.fragment == 0) {
+    AppendExpired(header, wire::kFlagResend | wire::kFlagExpired, job->reader);
+  }
 }
 
 void Publishing::AppendForReader(wire::FrameHeader header,
@@ -574,7 +589,7 @@ void Publishing::OnResend(const wire::Resend& resend) {
   for (wire::Resend::From& from : job.channels) {
     if (!from.last_value || Find(from.channel) == nullptr) continue;
     uint64_t last = NextUnsent(from.channel) - 1;
-    if (retained_.Covers(ToNumber(from.channel), last)) {
+    if (HasValue(from.channel, last)) {
       from.sequence = std::min(from.sequence, last);
     }
   }

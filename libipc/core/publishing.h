@@ -9,7 +9,8 @@
 //      that it gets, closed by JOINED; and while a reader is being caught up,
 //      the frames sent again for it, closed by RESEND_END
 //   3. the log, up to the first frame of a channel that is not open yet;
-//      nothing of it before these marks
+//      nothing of it before these marks. Of a publication that has expired a
+//      header stands at its place
 //
 // So what was sent of the log before RESEND_END is exactly what the resend
 // covers, a reader that joins gets the last value and then what follows it,
@@ -31,6 +32,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "libipc/base/monotonic_time.h"
 #include "libipc/core/log.h"
 #include "libipc/core/retained.h"
 #include "libipc/wire/control.h"
@@ -43,6 +46,8 @@ struct ChannelType {
   std::string schema_hash = {};
   std::string schema = {};   // FileDescriptorSet
   bool retain_last = false;  // new readers get the last publication first
+  // What is older is not sent behind the loss of a connection.
+  absl::Duration time_to_live = absl::InfiniteDuration();
 };
 
 class Publishing {
@@ -52,9 +57,9 @@ class Publishing {
   // -- Channels. Handles on one topic share a channel; a topic keeps its
   // channel and its count of sequences as long as the client lives.
 
-  // Errors: kInvalidArgument if the topic is open with another type, or
-  // without retain_last; kFailedPrecondition if it is without retain_last
-  // until what was published is acknowledged.
+  // Errors: kInvalidArgument if the topic is open with another type or time to
+  // live, or without retain_last; kFailedPrecondition if it is so until what
+  // was published is acknowledged.
   absl::StatusOr<ChannelNumber> Open(std::string_view topic,
                                      const ChannelType& type);
   void Release(ChannelNumber number);
@@ -92,11 +97,15 @@ class Publishing {
   const Log& log() const { return log_; }
   uint64_t published() const { return published_; }
   uint64_t resent() const { return resent_; }
+  uint64_t expired() const { return expired_; }
 
   // -- The stream to the broker
 
   // Appends a control frame to what goes out next.
   std::string* control() { return &control_; }
+  // What is too old is so by this time. Before OnConnected, and before frames
+  // from the broker.
+  void SetTime(MonotonicTime now) { now_ = now; }
   // A new connection: HELLO is out, and WELCOME has come.
   void OnConnected();
   void OnDisconnected();
@@ -121,6 +130,9 @@ class Publishing {
   void OnResend(const wire::Resend& resend);
 
  private:
+  // Frames sent again are copied to the control stream in pieces of this size.
+  static constexpr size_t kResendPieceBytes = size_t{128} * 1024;
+
   enum class ChannelState { kClosed, kOpening, kOpen, kRefused };
   struct Channel {
     ChannelNumber number{};
@@ -130,6 +142,7 @@ class Publishing {
     int handles = 0;
     bool retain_last = false;  // as long as there are handles
     bool retain_told = false;  // in the last OPEN
+    absl::Duration time_to_live = absl::InfiniteDuration();
     absl::Status refusal;
     uint64_t next_sequence = 1;
     bool readers_known = false;
@@ -141,8 +154,10 @@ class Publishing {
   struct Job {
     ReaderId reader{};
     std::vector<wire::Resend::From> channels;  // wanted, by number
-    uint64_t kept = 0;    // the last that was looked at, see Retained
-    uint64_t offset = 0;  // of the next frame of the log to look at
+    uint64_t kept = 0;     // the last that was looked at, see Retained
+    uint64_t offset = 0;   // of the next frame of the log to look at
+    bool values = false;   // for a reader that joins: chosen, so not too old
+    bool passing = false;  // over the rest of a publication that has expired
   };
   // A reader that is to be answered JOINED.
   struct Joining {
@@ -176,9 +191,25 @@ class Publishing {
   // Appends a piece of what `job` is about; returns whether that was the last.
   bool Continue(Job* job);
   // Appends the next frame of `job`, if it is wanted.
-  void ResendFrame(const Job& job);
+  void ResendFrame(Job* job);
   void AppendForReader(wire::FrameHeader header,
                        std::span<const std::byte> frame, ReaderId reader);
+
+  // -- What has expired (expiry.cc)
+  absl::Status CheckTimeToLive(const Channel& channel,
+                               absl::Duration time_to_live) const;
+  bool IsTooOld(const wire::FrameHeader& header) const;
+  // What waits for the new connection.
+  void ExpireUnsent();
+  // Whether the publication of the log that begins at `offset`, which a reader
+  // is to get, has expired.
+  bool ExpiresAt(uint64_t offset);
+  // Sends in place of what comes next in the log what stands for it.
+  void PassExpired();
+  void AppendExpired(const wire::FrameHeader& header, uint8_t flags,
+                     ReaderId reader);
+  // Whether the last publication that was sent is one for new readers.
+  bool HasValue(ChannelNumber number, uint64_t last) const;
 
   Log log_;
   std::deque<Channel> channels_ = std::deque<Channel>(1);  // by number, from 1
@@ -197,8 +228,13 @@ class Publishing {
   std::deque<Job> jobs_;  // readers that are being caught up
   std::vector<std::span<const std::byte>> segments_;
 
+  MonotonicTime now_;
+  bool any_time_to_live_ = false;  // of any channel, ever
+  uint64_t expired_end_ = 0;       // nothing unsent behind it has expired
+
   uint64_t published_ = 0;
   uint64_t resent_ = 0;
+  uint64_t expired_ = 0;
 };
 
 // Requests that Publishing makes by itself have this bit in their number, and

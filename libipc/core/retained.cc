@@ -25,6 +25,14 @@ bool Retained::Covers(uint32_t channel, uint64_t sequence) const {
   return value != nullptr && sequence >= value->from;
 }
 
+std::optional<int64_t> Retained::TimeOf(uint32_t channel,
+                                        uint64_t sequence) const {
+  const Value* value = Find(channel);
+  if (value == nullptr || value->sequence != sequence) return std::nullopt;
+  std::span<const std::byte> frames = std::as_bytes(std::span(value->frames));
+  return wire::LoadHeader(frames.data()).time;
+}
+
 void Retained::Keep(const Log& log, std::span<const uint64_t> acknowledged) {
   uint64_t end = log.Releasable(acknowledged);
   for (uint64_t at = log.Normalize(log.head()); at < end; at = log.Next(at)) {

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,6 +38,9 @@ class Retained {
   bool any() const { return count_ > 0; }
   // Whether publication `sequence` of `channel` may be handed to new readers.
   bool Covers(uint32_t channel, uint64_t sequence) const;
+  // When `channel`'s publication that is kept here was published, if it is
+  // `sequence`.
+  std::optional<int64_t> TimeOf(uint32_t channel, uint64_t sequence) const;
 
   // Before `log` releases what `acknowledged` (by channel number) covers.
   void Keep(const Log& log, std::span<const uint64_t> acknowledged);

@@ -72,7 +72,8 @@ bool Session::IsInStream(FrameKind kind) {
          kind == FrameKind::kGap;
 }
 
-absl::Status Session::OnControl(const Frame& frame) {
+absl::Status Session::OnControl(const Frame& frame, MonotonicTime now) {
+  publishing_.SetTime(now);
   const wire::FrameHeader& header = frame.header;
   switch (header.kind) {
     case FrameKind::kGoodbye:

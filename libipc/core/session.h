@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "libipc/base/monotonic_time.h"
 #include "libipc/core/publishing.h"
 #include "libipc/core/receiving.h"
 #include "libipc/core/roster.h"
@@ -65,7 +66,7 @@ class Session {
   // receiving(); all others are for OnControl.
   static bool IsInStream(wire::FrameKind kind);
   // A control frame. Errors: the broker is at fault; the connection must end.
-  absl::Status OnControl(const wire::Frame& frame);
+  absl::Status OnControl(const wire::Frame& frame, MonotonicTime now);
   std::vector<SessionEvent> TakeEvents() { return std::exchange(events_, {}); }
 
  private:

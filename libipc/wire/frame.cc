@@ -128,8 +128,18 @@ std::string_view FaultText(FrameFault fault) {
       return "descriptors were not negotiated";
     case FrameFault::kPayloadNotAllowed:
       return "this kind has a header only";
+    case FrameFault::kExpiredNotEmpty:
+      return "a publication that has expired has a header only";
   }
   return "unknown fault";
+}
+
+FrameFault CheckFlags(const FrameHeader& header) {
+  if ((header.flags & ~kFlagsKnown) != 0) return FrameFault::kUnknownFlags;
+  bool expired = (header.flags & kFlagExpired) != 0;
+  bool empty = header.size == kFrameHeaderBytes && header.fragment == 0 &&
+               header.last_fragment == 0;
+  return expired && !empty ? FrameFault::kExpiredNotEmpty : FrameFault::kNone;
 }
 
 FrameFault CheckControlHeader(const FrameHeader& header) {

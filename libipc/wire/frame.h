@@ -78,7 +78,9 @@ enum class FrameKind : uint8_t {
 
 // The publication is sent again for reader `session` alone.
 inline constexpr uint8_t kFlagResend = 1;
-inline constexpr uint8_t kFlagsKnown = kFlagResend;
+// The publication was too old to be sent: the header stands for it alone.
+inline constexpr uint8_t kFlagExpired = 2;
+inline constexpr uint8_t kFlagsKnown = kFlagResend | kFlagExpired;
 
 // Why publications are missing: `fragment` of a GAP.
 enum class GapReason : uint16_t {
@@ -147,6 +149,7 @@ enum class FrameFault : uint8_t {
   kFragmentNotFull,
   kDescriptorsNotNegotiated,
   kPayloadNotAllowed,
+  kExpiredNotEmpty,
 };
 std::string_view FaultText(FrameFault fault);
 
@@ -191,8 +194,10 @@ void AppendFrame(FrameHeader header, std::string_view payload,
 
 // -- Implementation --
 
-// Data frames of any kind, out of line because nothing hot gets here.
+// Frames of any other kind, and those with flags: out of line because nothing
+// hot gets here.
 FrameFault CheckControlHeader(const FrameHeader& header);
+FrameFault CheckFlags(const FrameHeader& header);
 
 inline bool IsData(FrameKind kind) {
   return kind == FrameKind::kPublish || kind == FrameKind::kDeliver;
@@ -201,7 +206,10 @@ inline bool IsData(FrameKind kind) {
 inline FrameFault CheckHeader(const FrameHeader& header,
                               uint32_t control_bytes_max) {
   if (header.size < kFrameHeaderBytes) return FrameFault::kSizeBelowHeader;
-  if ((header.flags & ~kFlagsKnown) != 0) return FrameFault::kUnknownFlags;
+  if (header.flags != 0) [[unlikely]] {
+    FrameFault fault = CheckFlags(header);
+    if (fault != FrameFault::kNone) return fault;
+  }
   if (header.reserved != 0) return FrameFault::kReservedNotZero;
   if (header.descriptors != 0) return FrameFault::kDescriptorsNotNegotiated;
   if (header.size > control_bytes_max) return FrameFault::kSizeAboveLimit;

@@ -54,7 +54,7 @@ TEST_F(IpcctlStatusTest, EveryEndIsToldWithItsReason) {
 
   RawPeer broken(broker_.socket_path());
   ASSERT_TRUE(broken.Greet("broken"));
-  ASSERT_TRUE(broken.Send(Encode({.kind = kRawPing, .flags = 2})));
+  ASSERT_TRUE(broken.Send(Encode({.kind = kRawPing, .flags = 4})));
   ASSERT_TRUE(broken.WaitForEnd());
   EndedConnection end = WaitForEnd(CloseReason::kMalformed);
   EXPECT_EQ(end.name, "broken");

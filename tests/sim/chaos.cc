@@ -58,6 +58,8 @@ struct Plan {
   double group = 0;
   double clean_stop = 0;  // of the broker, which leaves no sign of itself
   bool late = false;      // absences may be longer than the recovery grace
+  double mortal = 0;      // of the topics that are advertised
+  absl::Duration time_to_live;
   uint64_t reconnect_ms = 100;
   uint64_t stall_ms = 100;
   uint64_t pause_ms = 60;
@@ -123,11 +125,23 @@ Plan::Plan(Random* random, bool stalls) {
   if (stalls) kill_broker = kill_client = cut = 0;
 }
 
+// With dice of their own, so that runs without are what they were.
+Random DrawTimeToLive(uint64_t seed, Plan* plan) {
+  Random dice(seed * 2 + (uint64_t{1} << 40));
+  if (dice.Chance(0.4)) {
+    plan->mortal = dice.Chance(0.3) ? 1 : 0.5;
+    static constexpr int64_t kMicroseconds[] = {1000, 4000, 20'000, 150'000};
+    plan->time_to_live = absl::Microseconds(kMicroseconds[dice.Below(4)]);
+  }
+  return dice;
+}
+
 class Chaos {
  public:
   explicit Chaos(const ChaosOptions& options)
       : dice_(options.seed * 2 + 1),
         plan_(&dice_, options.stalls),
+        ages_(DrawTimeToLive(options.seed, &plan_)),
         world_({.seed = options.seed,
                 .pipe_bytes = plan_.pipe_bytes,
                 .reliable_queue_bytes_max = plan_.reliable_queue_bytes_max,
@@ -159,6 +173,7 @@ class Chaos {
   void Move();
   void LookAfterConnections();
   void ActOfApplication(Client* client);
+  void Advertise(Client* client, const std::string& topic, bool retain_last);
   void Publish(Client* client);
   void Subscribe(Client* client);
   void Fault();
@@ -167,7 +182,9 @@ class Chaos {
 
   Random dice_;
   Plan plan_;
+  Random ages_;
   World world_;
+  std::map<std::pair<int, std::string>, absl::Duration> time_to_live_;
   std::map<int, MonotonicTime> connect_at_;  // by process
   std::map<int, MonotonicTime> ready_at_;    // last seen, by process
   MonotonicTime start_broker_at_ = MonotonicTime::Never();
@@ -188,6 +205,7 @@ ChaosResult Chaos::Run() {
           .accepted = history.accepted(),
           .handled = history.handled(),
           .gaps = history.gaps(),
+          .expired = history.expired(),
           .untold = history.untold(),
           .broker_deaths = broker_deaths_};
 }
@@ -203,7 +221,10 @@ void Chaos::Start() {
 void Chaos::StartClient() {
   int process = world_.AddClient(plan_.window_bytes);
   Client& client = world_.client(process);
-  if (Roll(0.8)) client.Advertise(dice_.Pick(Topics()), Roll(plan_.retain));
+  if (Roll(0.8)) {
+    const bool retain_last = Roll(plan_.retain);
+    Advertise(&client, dice_.Pick(Topics()), retain_last);
+  }
   if (Roll(0.7)) Subscribe(&client);
 }
 
@@ -285,9 +306,18 @@ void Chaos::ActOfApplication(Client* client) {
   const std::string& topic = dice_.Pick(Topics());
   if (Roll(plan_.advertise) && client->advertised().size() < 3 &&
       !client->advertises(topic)) {
-    client->Advertise(topic, Roll(plan_.retain));
+    Advertise(client, topic, Roll(plan_.retain));
   }
   if (Roll(plan_.release) && client->advertises(topic)) client->Release(topic);
+}
+
+// A client that advertises a topic again gives it the time that it had.
+void Chaos::Advertise(Client* client, const std::string& topic,
+                      bool retain_last) {
+  auto [lives, drawn] = time_to_live_.try_emplace({client->process(), topic},
+                                                  absl::InfiniteDuration());
+  if (drawn && ages_.Chance(plan_.mortal)) lives->second = plan_.time_to_live;
+  client->Advertise(topic, retain_last, lives->second);
 }
 
 void Chaos::Publish(Client* client) {

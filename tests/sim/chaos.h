@@ -28,6 +28,7 @@ struct ChaosResult {
   uint64_t accepted = 0;
   uint64_t handled = 0;
   uint64_t gaps = 0;
+  uint64_t expired = 0;
   uint64_t untold = 0;
   uint64_t broker_deaths = 0;
 };

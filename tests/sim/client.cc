@@ -67,15 +67,16 @@ absl::Status Client::HandleFrame(const wire::Frame& frame, MonotonicTime now) {
       receiving.OnGone(SessionNumber{frame.header.session});
       return absl::OkStatus();
     default:
-      return HandleControl(frame);
+      return HandleControl(frame, now);
   }
 }
 
-absl::Status Client::HandleControl(const wire::Frame& frame) {
+absl::Status Client::HandleControl(const wire::Frame& frame,
+                                   MonotonicTime now) {
   if (core::Session::IsInStream(frame.header.kind)) {
     history_.Fail("an in-stream kind went to OnControl");
   }
-  absl::Status status = session_.OnControl(frame);
+  absl::Status status = session_.OnControl(frame, now);
   bool goodbye = false;
   for (const core::SessionEvent& event : session_.TakeEvents()) {
     using Kind = core::SessionEvent::Kind;
@@ -219,14 +220,17 @@ void Client::OnTime(MonotonicTime now) {
 
 // -- The application
 
-void Client::Advertise(const std::string& topic, bool retain_last) {
+void Client::Advertise(const std::string& topic, bool retain_last,
+                       absl::Duration time_to_live) {
   core::Publishing& publishing = session_.publishing();
-  auto number = publishing.Open(
-      topic, {.type_name = "sim.Message", .retain_last = retain_last});
+  core::ChannelType type{.type_name = "sim.Message",
+                         .retain_last = retain_last,
+                         .time_to_live = time_to_live};
+  auto number = publishing.Open(topic, type);
   // It is open still from before, without.
   if (absl::IsFailedPrecondition(number.status()) && retain_last) {
-    retain_last = false;
-    number = publishing.Open(topic, {.type_name = "sim.Message"});
+    type.retain_last = retain_last = false;
+    number = publishing.Open(topic, type);
   }
   if (!number.ok()) {
     history_.Fail(number.status().ToString());
@@ -234,6 +238,7 @@ void Client::Advertise(const std::string& topic, bool retain_last) {
   }
   advertised_[topic] = *number;
   if (retain_last) history_.OnRetained(process_, ToNumber(*number));
+  history_.OnTimeToLive(process_, ToNumber(*number), time_to_live);
   Send();
 }
 

@@ -68,7 +68,8 @@ class Client {
 
   // -- The application
 
-  void Advertise(const std::string& topic, bool retain_last = false);
+  void Advertise(const std::string& topic, bool retain_last = false,
+                 absl::Duration time_to_live = absl::InfiniteDuration());
   void Release(const std::string& topic);
   bool advertises(const std::string& topic) const {
     return advertised_.contains(topic);
@@ -128,7 +129,7 @@ class Client {
   };
 
   absl::Status HandleFrame(const wire::Frame& frame, MonotonicTime now);
-  absl::Status HandleControl(const wire::Frame& frame);
+  absl::Status HandleControl(const wire::Frame& frame, MonotonicTime now);
   void Deliver(const wire::Frame& frame, MonotonicTime now);
   void OnGap(const wire::FrameHeader& header, MonotonicTime now);
   void Handle(Subscribed* to, const wire::Announce& source, uint64_t sequence,

@@ -61,7 +61,8 @@ int History::AddProcess(const Token& token) {
                         .by_channel = {},
                         .topics = {},
                         .released_at = {},
-                        .retained_from = {}});
+                        .retained_from = {},
+                        .time_to_live = {}});
   by_token_[token] = process;
   return process;
 }
@@ -94,6 +95,11 @@ void History::OnAccepted(int process, uint32_t channel, std::string_view topic,
                                     .accepted_at = ++now_});
   publisher.publications.back().retained =
       publisher.retained_from.contains(channel);
+  publisher.publications.back().published = time_;
+  if (auto lives = publisher.time_to_live.find(channel);
+      lives != publisher.time_to_live.end()) {
+    publisher.publications.back().time_to_live = lives->second;
+  }
   ++accepted_;
 }
 
@@ -153,6 +159,7 @@ void History::OnConfirmed(int subscription) {
   confirmed.resumed_at = ++now_;
   if (confirmed.confirmed_at == 0) {
     confirmed.confirmed_at = now_;
+    confirmed.confirmed = time_;
     confirmed.heard_by_all = time_ - confirmed.made < kJoinTimeout;
   }
   int group = confirmed.group;
@@ -245,7 +252,8 @@ const History::Publication* History::ValueFor(
   const Publication* value = nullptr;
   for (size_t index : known->second) {
     const Publication& sent = publisher.publications[index];
-    if (sent.sent_at == 0 || sent.sent_at > subscription.made_at) break;
+    // What has expired may count as sent without a trace.
+    if (sent.sent_at == 0 || sent.sent_at > subscription.made_at) continue;
     value = &sent;
   }
   return value;
@@ -266,6 +274,9 @@ void History::CheckValues(const Subscription& subscription, int publisher) {
     const Publication* value = ValueFor(from, channel, subscription);
     if (value == nullptr || value->sequence < first ||
         !Matches(subscription.pattern, from.topics.at(channel))) {
+      continue;
+    }
+    if (subscription.confirmed - value->published >= value->time_to_live) {
       continue;
     }
     bool got = progress != subscription.progress.end() &&
@@ -293,7 +304,10 @@ void History::CheckOrder(const Subscription& subscription, int publisher,
   }
   if (MayLose(subscription)) return;
   for (size_t i = progress.next; i < index; ++i) {
-    if (!Owes(from, from.publications[i], subscription)) continue;
+    if (!Owes(from, from.publications[i], subscription) ||
+        progress.expired.contains(i)) {
+      continue;
+    }
     Fail(absl::StrCat("loss: ", Name(subscription), " got ",
                       Name(publisher, publication), " but not ",
                       Name(publisher, from.publications[i])));
@@ -387,15 +401,37 @@ void History::OnMissed(int subscription, const ToldMissing& told) {
   }
   Progress& progress = to.progress[publisher];
   if (!loss_allowed_) {
-    if (!MayLose(to)) {
+    const bool expired = told.reason == kExpired;
+    if (expired) CheckExpired(to, publisher, told, &progress);
+    if (!MayLose(to) && !expired) {
       Fail(absl::StrCat("gap: ", Name(to), " was told to miss ",
                         Name(publisher, *first)));
     }
     // As for a message: it has its place.
     CheckHole(to, publisher, *first, told.first_missing, progress);
-    CheckReason(to, publisher, told.reason);
+    if (!expired) CheckReason(to, publisher, told.reason);
   }
   progress.last[told.channel] = told.last;
+}
+
+void History::CheckExpired(const Subscription& subscription, int publisher,
+                           const ToldMissing& told, Progress* progress) {
+  const Process& from = processes_[publisher];
+  for (uint64_t sequence = told.first; sequence <= told.last; ++sequence) {
+    const size_t index = from.by_channel.at(told.channel)[sequence - 1];
+    const Publication& publication = from.publications[index];
+    progress->expired.insert(index);
+    ++expired_;
+    if (time_ - publication.published < publication.time_to_live) {
+      Fail(absl::StrCat("age: ", Name(subscription), " was told that ",
+                        Name(publisher, publication), " has expired"));
+    }
+    if (subscription.reliable && subscription.group < 0 &&
+        !Entitled(publication, subscription)) {
+      Fail(absl::StrCat("entitlement: ", Name(subscription), " was told of ",
+                        Name(publisher, publication)));
+    }
+  }
 }
 
 void History::CheckReason(const Subscription& subscription, int publisher,
@@ -443,6 +479,10 @@ void History::CheckEndOf(const Subscription& to, int publisher) {
   size_t next = progress == to.progress.end() ? 0 : progress->second.next;
   for (; next < from.publications.size(); ++next) {
     if (!Owes(from, from.publications[next], to)) continue;
+    if (progress != to.progress.end() &&
+        progress->second.expired.contains(next)) {
+      continue;
+    }
     Fail(absl::StrCat("loss: ", Name(to), " never got ",
                       Name(publisher, from.publications[next])));
     return;

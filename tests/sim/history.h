@@ -12,7 +12,8 @@
 //   gaps told    best effort: all that is accepted after the confirmation is
 //                handed over or told missing by notices, each once, at its
 //                place and for a reason that can be; reliable: nothing is
-//                missing
+//                missing but what is told to have expired
+//   age          what is told to have expired has a time to live, and is as old
 //   entitlement  no subscription sees what was sent before it was made, but
 //                for bytes that were under way to the broker at that moment,
 //                and for the last value of a channel that retains it
@@ -45,6 +46,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "libipc/base/ids.h"
 #include "libipc/base/monotonic_time.h"
 
@@ -77,6 +79,8 @@ struct ToldMissing {
   uint64_t first_missing = 0;  // ... and before it, without a reason
 };
 
+inline constexpr int kExpired = 3;  // such a reason
+
 class History {
  public:
   // Sessions may be away for longer than the grace: then what they sent or were
@@ -103,6 +107,11 @@ class History {
   // The channel retains what is published from now on, until it is released.
   void OnRetained(int process, uint32_t channel);
   void OnReleased(int process, uint32_t channel);
+  // What is published on the channel from now on may expire.
+  void OnTimeToLive(int process, uint32_t channel,
+                    absl::Duration time_to_live) {
+    processes_[process].time_to_live[channel] = time_to_live;
+  }
   // The channel's next sequence.
   uint64_t NextSequence(int process, uint32_t channel) const;
   void OnAccepted(int process, uint32_t channel, std::string_view topic,
@@ -141,6 +150,7 @@ class History {
   uint64_t accepted() const { return accepted_; }
   uint64_t handled() const { return handled_; }
   uint64_t gaps() const { return gaps_; }
+  uint64_t expired() const { return expired_; }
   // Best effort: what nobody can tell. A broker that follows another does not
   // know what was on its way to a subscription that had got nothing yet, nor
   // what was lost of a channel that is closed while the subscriber is away.
@@ -153,6 +163,8 @@ class History {
     size_t bytes = 0;
     uint64_t accepted_at = 0;
     bool retained = false;
+    MonotonicTime published = {};
+    absl::Duration time_to_live = absl::InfiniteDuration();
     uint64_t sent_at = 0;  // 0: not yet
     uint64_t sent_on = 0;
     uint64_t received_at = 0;
@@ -169,11 +181,13 @@ class History {
     std::map<uint32_t, uint64_t> released_at;            // last, by channel
     // First sequence that is retained, by channel.
     std::map<uint32_t, uint64_t> retained_from;
+    std::map<uint32_t, absl::Duration> time_to_live;  // by channel
   };
   struct Progress {
     size_t next = 0;  // publications below are behind us
     // Handed over or told missing: the last sequence, by channel.
     std::map<uint32_t, uint64_t> last;
+    std::set<size_t> expired;  // publications told to have
   };
   struct Subscription {
     int process = 0;
@@ -184,6 +198,7 @@ class History {
     uint64_t confirmed_at = 0;  // 0: not yet
     uint64_t resumed_at = 0;    // last confirmed
     MonotonicTime made;
+    MonotonicTime confirmed = {};
     // Confirmed before the broker gave up waiting for a publisher.
     bool heard_by_all = false;
     bool ended = false;
@@ -230,6 +245,9 @@ class History {
                  const Publication& publication, uint64_t first_missing,
                  const Progress& progress);
   void CheckReason(const Subscription& subscription, int publisher, int reason);
+  // All that is told is as old as it must be, and the subscription's.
+  void CheckExpired(const Subscription& subscription, int publisher,
+                    const ToldMissing& told, Progress* progress);
   // All that is owed of a channel behind `last` and below `end` is missing.
   void CheckUntold(const Subscription& subscription, int publisher,
                    uint32_t channel, uint64_t end);
@@ -255,6 +273,7 @@ class History {
   uint64_t accepted_ = 0;
   uint64_t handled_ = 0;
   uint64_t gaps_ = 0;
+  uint64_t expired_ = 0;
   uint64_t untold_ = 0;
 };
 

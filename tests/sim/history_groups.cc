@@ -94,10 +94,15 @@ void History::OnHandledInGroup(int subscription, int publisher,
 void History::OnMissedInGroup(int subscription, int publisher,
                               const ToldMissing& told) {
   const Subscription& to = subscriptions_[subscription];
-  if (!stalls_allowed_ && !loss_allowed_) {
-    Fail(absl::StrCat("gap: ", Name(to), " was told to miss something"));
+  if (told.reason == kExpired) {
+    CheckExpired(to, publisher, told,
+                 &subscriptions_[subscription].progress[publisher]);
+  } else {
+    if (!stalls_allowed_ && !loss_allowed_) {
+      Fail(absl::StrCat("gap: ", Name(to), " was told to miss something"));
+    }
+    CheckReason(to, publisher, told.reason);
   }
-  CheckReason(to, publisher, told.reason);
   const auto& channel = processes_[publisher].by_channel.at(told.channel);
   for (uint64_t i = told.first; i <= told.last; ++i) {
     groups_[to.group].told_missing.insert({publisher, channel[i - 1]});
@@ -117,7 +122,10 @@ void History::CheckEndOfGroups() {
         if (publication.accepted_at < group.owed_from ||
             !Matches(group.pattern, from.topics.at(publication.channel)) ||
             group.handled_by.contains({static_cast<int>(i), index}) ||
-            group.told_missing.contains({static_cast<int>(i), index})) {
+            group.told_missing.contains({static_cast<int>(i), index}) ||
+            // Told once, if at all.
+            (group.disturbed &&
+             time_ - publication.published >= publication.time_to_live)) {
           continue;
         }
         Fail(absl::StrCat("loss: group ", group.name, " on ", group.pattern,

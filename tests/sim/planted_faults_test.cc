@@ -99,6 +99,29 @@ TEST(PlantedFaultsTest, AReaderSetAsideWithoutANoticeIsCaught) {
       AnyOf(StartsWith("gap: "), StartsWith("loss: ")), /*stalls=*/true);
 }
 
+TEST(PlantedFaultsTest, AnExpiredPublicationWithoutANoticeIsCaught) {
+  ExpectCaught(Every(1, Direction::kDown, FrameKind::kGap,
+                     [](FrameHeader* header, std::string*) {
+                       return header->fragment == static_cast<uint16_t>(
+                                                      wire::GapReason::kExpired)
+                                  ? 0
+                                  : 1;
+                     }),
+               AnyOf(StartsWith("gap: "), StartsWith("loss: ")));
+}
+
+TEST(PlantedFaultsTest, APublicationThatExpiresTooEarlyIsCaught) {
+  ExpectCaught(Every(20, Direction::kUp, FrameKind::kPublish,
+                     [](FrameHeader* header, std::string* frame) {
+                       if (header->last_fragment != 0) return 1;
+                       header->flags |= wire::kFlagExpired;
+                       header->size = kFrameHeaderBytes;
+                       frame->resize(kFrameHeaderBytes);
+                       return 1;
+                     }),
+               StartsWith("age: "));
+}
+
 TEST(PlantedFaultsTest, AGapThatNamesOneTooFewIsCaught) {
   for (bool at_the_end : {false, true}) {
     ExpectCaught(Every(1, Direction::kDown, FrameKind::kGap,
@@ -112,7 +135,7 @@ TEST(PlantedFaultsTest, AGapThatNamesOneTooFewIsCaught) {
                          }
                          return 1;
                        }),
-                 StartsWith("gap: "));
+                 AnyOf(StartsWith("gap: "), StartsWith("loss: ")));
   }
 }
 

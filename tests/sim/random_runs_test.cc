@@ -59,6 +59,7 @@ TEST(RandomRunsTest, KeepTheDeliveryContract) {
     sum.accepted += result.accepted;
     sum.handled += result.handled;
     sum.gaps += result.gaps;
+    sum.expired += result.expired;
     sum.untold += result.untold;
     sum.broker_deaths += result.broker_deaths;
     if (result.failure.empty()) continue;
@@ -66,11 +67,12 @@ TEST(RandomRunsTest, KeepTheDeliveryContract) {
     if (++failures == 3) break;
   }
   std::fprintf(stderr,
-               "%llu accepted, %llu handled, %llu gaps told, %llu that "
-               "nobody can tell, %llu broker deaths\n",
+               "%llu accepted, %llu handled, %llu gaps told, %llu expired, "
+               "%llu that nobody can tell, %llu broker deaths\n",
                static_cast<unsigned long long>(sum.accepted),
                static_cast<unsigned long long>(sum.handled),
                static_cast<unsigned long long>(sum.gaps),
+               static_cast<unsigned long long>(sum.expired),
                static_cast<unsigned long long>(sum.untold),
                static_cast<unsigned long long>(sum.broker_deaths));
 }

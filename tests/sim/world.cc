@@ -249,7 +249,8 @@ bool World::Connect(int process) {
 void World::Watch(Link* link) {
   uint64_t id = ToNumber(link->id);
   auto is_new = [](const wire::FrameHeader& header) {
-    return header.kind == wire::FrameKind::kPublish && header.flags == 0 &&
+    return header.kind == wire::FrameKind::kPublish &&
+           (header.flags & wire::kFlagResend) == 0 &&
            header.fragment == header.last_fragment;
   };
   link->up.set_on_written([=, this](const wire::FrameHeader& header) {

@@ -257,14 +257,32 @@ TEST(CheckHeaderTest, NoFrameIsAboveTheHandshakesLimitDataNeither) {
             FrameFault::kSizeAboveLimit);
 }
 
-TEST(CheckHeaderTest, ResendIsTheOnlyFlag) {
+TEST(CheckHeaderTest, AnExpiredPublicationIsAHeaderAlone) {
+  for (uint8_t flags : {kFlagExpired, uint8_t{kFlagExpired | kFlagResend}}) {
+    FrameHeader header = Data(0);
+    header.flags = flags;
+    EXPECT_EQ(Check(header), FrameFault::kNone);
+    header.size += 1;
+    EXPECT_EQ(Check(header), FrameFault::kExpiredNotEmpty);
+    header.extension = 1;
+    EXPECT_EQ(Check(header), FrameFault::kExpiredNotEmpty);
+    header = Data(0);
+    header.flags = flags;
+    header.fragment = header.last_fragment = 1;
+    EXPECT_EQ(Check(header), FrameFault::kExpiredNotEmpty);
+    header.fragment = 0;
+    EXPECT_EQ(Check(header), FrameFault::kExpiredNotEmpty);
+  }
+}
+
+TEST(CheckHeaderTest, ThereAreTwoFlags) {
   for (FrameKind kind :
        {FrameKind::kPublish, FrameKind::kAck, FrameKind::kHello}) {
     for (int flags = 0; flags < 256; ++flags) {
       const FrameHeader header = {.kind = kind,
                                   .flags = static_cast<uint8_t>(flags)};
       EXPECT_EQ(Check(header),
-                flags <= 1 ? FrameFault::kNone : FrameFault::kUnknownFlags)
+                flags <= 3 ? FrameFault::kNone : FrameFault::kUnknownFlags)
           << flags;
     }
   }
@@ -401,7 +419,7 @@ TEST(CheckHeaderTest, FieldsThatOnlyTheSessionCanJudgeAreLeftToIt) {
 
 TEST(FaultTextTest, EveryFaultHasATextOfItsOwn) {
   std::set<std::string> texts;
-  const int last = static_cast<int>(FrameFault::kPayloadNotAllowed);
+  const int last = static_cast<int>(FrameFault::kExpiredNotEmpty);
   for (int value = 0; value <= last; ++value) {
     const std::string text(FaultText(static_cast<FrameFault>(value)));
     EXPECT_NE(text, "unknown fault");

@@ -108,13 +108,15 @@ inline std::vector<std::string> KindsOf(const std::vector<Got>& frames) {
 }
 
 // As KindsOf; data frames and those with a target as "KIND target:sequence",
-// those about a reader as "KIND reader".
+// those about a reader as "KIND reader". Behind the kind, "!" stands for RESEND
+// and "~" for EXPIRED.
 inline std::vector<std::string> LinesOf(const std::vector<Got>& frames) {
   std::vector<std::string> lines;
   for (const Got& frame : frames) {
     const wire::FrameHeader& header = frame.header;
     std::string line = wire::KindName(header.kind);
-    if (header.flags == wire::kFlagResend) line += "!";
+    if ((header.flags & wire::kFlagResend) != 0) line += "!";
+    if ((header.flags & wire::kFlagExpired) != 0) line += "~";
     if (header.target != 0) {
       line += " " + std::to_string(header.target) + ":" +
               std::to_string(header.sequence);

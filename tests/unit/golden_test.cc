@@ -79,6 +79,10 @@ void AddData(std::vector<Golden>* all) {
   resend.session = 11;  // the reader that it is for
   all->push_back({"publish_resend", resend, Counting(24)});
 
+  FrameHeader expired = publish;
+  expired.flags = kFlagExpired;
+  all->push_back({"publish_expired", expired, ""});
+
   FrameHeader extended = publish;
   extended.extension = 5;
   all->push_back(

@@ -43,7 +43,7 @@ class SessionTest : public testing::Test {
     wire::Frame frame;
     frame.header = test::HeaderOf(bytes_);
     frame.bytes = std::as_writable_bytes(std::span(bytes_));
-    return session_.OnControl(frame);
+    return session_.OnControl(frame, MonotonicTime());
   }
   template <typename Message>
   absl::Status Control(const Message& message, uint64_t request = 0) {
@@ -135,7 +135,7 @@ TEST_F(SessionTest, NothingButWelcomeAndGoodbyeMayComeFirst) {
     wire::Frame frame;
     frame.header = test::HeaderOf(bytes_);
     frame.bytes = std::as_writable_bytes(std::span(bytes_));
-    const absl::Status status = session.OnControl(frame);
+    const absl::Status status = session.OnControl(frame, MonotonicTime());
     EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition) << status;
     EXPECT_THAT(std::string(status.message()),
                 HasSubstr(wire::KindName(kind) + " before WELCOME"));
@@ -207,7 +207,8 @@ TEST_F(SessionTest, APayloadThatDoesNotParseIsAFault) {
   bytes_ = FrameOf({.kind = FrameKind::kWelcome}, "no protobuf");
   frame.header = test::HeaderOf(bytes_);
   frame.bytes = std::as_writable_bytes(std::span(bytes_));
-  EXPECT_EQ(other.OnControl(frame).code(), StatusCode::kDataLoss);
+  EXPECT_EQ(other.OnControl(frame, MonotonicTime()).code(),
+            StatusCode::kDataLoss);
   EXPECT_FALSE(other.ready());
 }
 

@@ -45,10 +45,13 @@ struct ClientStats {
   // Messages for handlers or Next, also those that their subscription was
   // destroyed before it took.
   uint64_t received = 0;
-  uint64_t duplicates = 0;   // resent to us and dropped, as they should
-  uint64_t missing = 0;      // messages told as missing by Gap events
-  uint64_t resent = 0;       // frames sent again for a reader
-  uint64_t connections = 0;  // successful connects
+  uint64_t duplicates = 0;  // resent to us and dropped, as they should
+  uint64_t missing = 0;     // messages told as missing by Gap events
+  uint64_t resent = 0;      // frames sent again for a reader
+  // Messages that were too old to be sent, or sent again, after a connection
+  // was lost (PublisherOptions::time_to_live). Others may have got them before.
+  uint64_t expired = 0;
+  uint64_t connections = 0;           // successful connects
   uint64_t unacknowledged_bytes = 0;  // in the log now
 };
 
@@ -116,11 +119,11 @@ class IPC_EXPORT Client {
 
   // Opens `topic` for publishing. Handles on the same topic share one stream.
   // When connected, waits for the broker's answer; else the answer comes as a
-  // kRefused event. Errors: kInvalidArgument for a bad topic, a type other
-  // than that of another handle, or retain_last where another handle is
-  // without; kFailedPrecondition for retain_last while messages of an earlier
-  // handle without it are not acknowledged; kResourceExhausted for a broker's
-  // limit.
+  // kRefused event. Errors: kInvalidArgument for a bad topic, a time_to_live
+  // below 1 ms, a type or time_to_live other than that of another handle, or
+  // retain_last where another handle is without; kFailedPrecondition for
+  // retain_last, or another time_to_live, while messages of an earlier handle
+  // are not acknowledged; kResourceExhausted for a broker's limit.
   template <typename T>
   absl::StatusOr<Publisher<T>> Advertise(std::string_view topic,
                                          PublisherOptions options = {}) {

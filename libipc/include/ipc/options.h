@@ -98,6 +98,17 @@ struct PublisherOptions {
   // it out again after a restart of the broker. The first handle on a topic
   // decides for all that are there with it.
   bool retain_last = false;
+  // A message that is so old, counted from Publish, is not sent any more when
+  // it has waited for a connection, and not sent again to a reader that lacks
+  // it: after a connection was lost, a restart of the broker, or a slow spell
+  // of that reader. It is an exception to what reliable subscriptions are
+  // promised, and a silent one to nobody: each that lacks the message is told a
+  // Gap event (GapReason::kExpired) in its place. ClientStats::expired counts
+  // them. What is on its way on a connection that lives is never too old; so a
+  // slow reader gets old messages. With retain_last, a last message that is so
+  // old is not handed to new subscriptions. 1 ms or more. All handles that a
+  // client has on a topic must agree.
+  absl::Duration time_to_live = absl::InfiniteDuration();
 };
 
 // Every accepted message arrives, once and in order; a slow reader slows its
