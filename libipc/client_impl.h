@@ -44,6 +44,7 @@
 #include "libipc/core/session.h"
 #include "libipc/net/fd.h"
 #include "libipc/net/poller.h"
+#include "libipc/net/system.h"
 #include "libipc/net/unix_socket.h"
 #include "libipc/pull_queue.h"
 #include "libipc/socket_watch.h"
@@ -338,6 +339,7 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   // When the loop looks after the tail; never: it has to be woken for that.
   MonotonicTime flush_at_ ABSL_GUARDED_BY(mu_) = MonotonicTime::Never();
   std::vector<std::span<std::byte>> parts_ ABSL_GUARDED_BY(mu_);
+  net::BurstClock burst_clock_ ABSL_GUARDED_BY(mu_);  // of publications
 
   MonotonicTime acknowledge_at_ ABSL_GUARDED_BY(mu_) =
       MonotonicTime::Never();  // as of the last turn

@@ -109,7 +109,7 @@ absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
   MutexLock lock(&mu_);
   core::Publishing& publishing = session_.publishing();
   IPC_RETURN_IF_ERROR(CheckPublish(channel, payload_bytes));
-  MonotonicTime now = net::Now();
+  MonotonicTime now = burst_clock_.Now();
   auto try_append = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     ChannelNumber number{channel};
     int64_t time = now.nanoseconds();

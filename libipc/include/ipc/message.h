@@ -94,7 +94,8 @@ class IPC_EXPORT Message {
   // is a loss, and the client's Gap event has named it.
   uint64_t sequence() const { return sequence_; }
 
-  // When Publish was called, on CLOCK_MONOTONIC, since that clock's zero.
+  // When Publish was called, on CLOCK_MONOTONIC, since that clock's zero. In a
+  // burst it may be up to 1 us early.
   absl::Duration publish_time() const {
     return absl::Nanoseconds(publish_time_ns_);
   }
