@@ -29,7 +29,9 @@ constexpr uint64_t kFirstId = 16;
 // Keys of watched processes, apart from those of connections.
 constexpr uint64_t kWatchedBit = uint64_t{1} << 63;
 
-constexpr size_t kReadBytes = 128 * 1024;
+// Large messages come as frames of this size. A buffer that holds two of them
+// ends where a frame ends, so that no part of one is kept and copied.
+constexpr size_t kReadBytes = 2 * size_t{kDataFrameBytesMax};
 // Sent to one connection in one turn before others have theirs.
 constexpr size_t kSendBytesPerTurn = 1024 * 1024;
 // As much as the system allows: one notice of room then covers many messages.
@@ -186,7 +188,9 @@ void Server::PauseAccepting() {
 void Server::Read(ConnectionId id, Client* client) {
   size_t kept = broker_.TailSize(id);
   net::IoResult result = net::Receive(
-      client->fd.get(), std::span(buffer_).subspan(kept, kReadBytes));
+      client->fd.get(),
+      std::span(buffer_).subspan(
+          kept, kept < kReadBytes ? kReadBytes - kept : kReadBytes));
   switch (result.state) {
     case net::IoState::kDone:
       broker_.OnBytes(id, std::span(buffer_).first(kept + result.bytes),

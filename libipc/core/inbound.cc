@@ -11,7 +11,9 @@
 namespace ipc::core {
 namespace {
 
-constexpr size_t kBufferBytes = 256 * 1024;
+// Large messages come as frames of this size. A buffer that is full of them
+// ends where a frame ends, so that no part of one has to be moved.
+constexpr size_t kBufferBytes = 4 * size_t{kDataFrameBytesMax};
 
 }  // namespace
 
