@@ -110,8 +110,18 @@ absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
   core::Publishing& publishing = session_.publishing();
   IPC_RETURN_IF_ERROR(CheckPublish(channel, payload_bytes));
   MonotonicTime now = burst_clock_.Now();
+  const ChannelNumber number{channel};
+  if (payload_bytes <= kFramePayloadBytesMax) {
+    std::byte* payload =
+        publishing.TryAppendSmall(number, payload_bytes, now.nanoseconds());
+    if (payload != nullptr) [[likely]] {
+      const std::span<std::byte> part(payload, payload_bytes);
+      write({&part, 1});
+      AfterAppend(now);
+      return absl::OkStatus();
+    }
+  }
   auto try_append = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    ChannelNumber number{channel};
     int64_t time = now.nanoseconds();
     if (publishing.TryAppend(number, payload_bytes, time, &parts_)) return true;
     publishing.Trim();

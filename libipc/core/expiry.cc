@@ -34,7 +34,7 @@ absl::Status Publishing::CheckTimeToLive(const Channel& channel,
 }
 
 bool Publishing::IsTooOld(const wire::FrameHeader& header) const {
-  absl::Duration time_to_live = channels_[header.target].time_to_live;
+  absl::Duration time_to_live = channels_[header.target]->time_to_live;
   return time_to_live != absl::InfiniteDuration() &&
          now_ - MonotonicTime::FromNanoseconds(header.time) >= time_to_live;
 }
@@ -74,7 +74,7 @@ void Publishing::PassExpired() {
     const uint64_t at = log_.Normalize(log_.sent());
     wire::FrameHeader header = log_.HeaderAt(at);
     if ((header.flags & wire::kFlagExpired) == 0 || IsRefused(header) ||
-        channels_[header.target].state != ChannelState::kOpen) {
+        channels_[header.target]->state != ChannelState::kOpen) {
       return;
     }
     AppendExpired(header, wire::kFlagExpired, ReaderId{0});

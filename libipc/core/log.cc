@@ -18,17 +18,6 @@ size_t FragmentCount(size_t payload_bytes) {
 
 }  // namespace
 
-std::byte* Log::TryAppend(wire::FrameHeader header, size_t payload_bytes) {
-  size_t frame_bytes = kFrameHeaderBytes + payload_bytes;
-  if (ring_ == nullptr) Provide(window_bytes_);
-  if (!Reserve(frame_bytes)) return nullptr;
-  header.size = static_cast<uint32_t>(frame_bytes);
-  std::byte* place = At(tail_);
-  wire::StoreHeader(header, place);
-  tail_ += frame_bytes;
-  return place + kFrameHeaderBytes;
-}
-
 bool Log::TryAppendFragments(wire::FrameHeader header, size_t payload_bytes,
                              std::vector<std::span<std::byte>>* payload_parts) {
   size_t count = FragmentCount(payload_bytes);
@@ -72,6 +61,7 @@ void Log::Provide(size_t capacity) {
 
 // Makes `tail_` a place where a frame fits in one piece.
 bool Log::Reserve(size_t frame_bytes) {
+  if (ring_ == nullptr) Provide(window_bytes_);
   uint64_t place = tail_ & mask_;
   uint64_t start = tail_;
   if (place + frame_bytes > mask_ + 1) start += mask_ + 1 - place;

@@ -37,7 +37,20 @@ class Log {
 
   // Appends a frame of at most kFramePayloadBytesMax and returns where its
   // payload goes; null if the window has no room. `header.size` is filled in.
-  std::byte* TryAppend(wire::FrameHeader header, size_t payload_bytes);
+  std::byte* TryAppend(wire::FrameHeader header, size_t payload_bytes) {
+    const size_t frame_bytes = kFrameHeaderBytes + payload_bytes;
+    const uint64_t place = tail_ & mask_;
+    // In the middle of a lap, and with room: not much happens.
+    if (place == 0 || place + frame_bytes > mask_ + 1 ||
+        tail_ + frame_bytes - head_ > capacity_) [[unlikely]] {
+      if (!Reserve(frame_bytes)) return nullptr;
+    }
+    header.size = static_cast<uint32_t>(frame_bytes);
+    std::byte* frame = At(tail_);
+    wire::StoreHeader(header, frame);
+    tail_ += frame_bytes;
+    return frame + kFrameHeaderBytes;
+  }
   // As TryAppend for a larger publication; the payload goes into
   // `payload_parts`, in order.
   bool TryAppendFragments(wire::FrameHeader header, size_t payload_bytes,

@@ -25,13 +25,13 @@ absl::StatusOr<ChannelNumber> Publishing::Open(std::string_view topic,
   auto known = by_topic_.find(std::string(topic));
   if (known == by_topic_.end()) {
     ChannelNumber number{static_cast<uint32_t>(channels_.size())};
-    Channel& made = channels_.emplace_back();
+    Channel& made = *channels_.emplace_back(std::make_unique<Channel>());
     made.number = number;
     made.topic = topic;
     acknowledged_.push_back(0);
     known = by_topic_.emplace(made.topic, number).first;
   }
-  Channel& channel = channels_[ToNumber(known->second)];
+  Channel& channel = *channels_[ToNumber(known->second)];
   if (channel.handles > 0 && channel.type.type_name != type.type_name) {
     return absl::InvalidArgumentError(absl::StrCat(
         "topic ", channel.topic, " is advertised with type '",
@@ -128,7 +128,7 @@ uint32_t Publishing::subscriptions(ChannelNumber number) const {
 
 std::byte* Publishing::TryAppendSmall(ChannelNumber number,
                                       size_t payload_bytes, int64_t time_ns) {
-  Channel& channel = channels_[ToNumber(number)];
+  Channel& channel = *channels_[ToNumber(number)];
   std::byte* payload = log_.TryAppend({.kind = wire::FrameKind::kPublish,
                                        .target = ToNumber(number),
                                        .sequence = channel.next_sequence,
@@ -149,7 +149,7 @@ bool Publishing::TryAppend(ChannelNumber number, size_t payload_bytes,
     parts->assign(1, {payload, payload_bytes});
     return true;
   }
-  Channel& channel = channels_[ToNumber(number)];
+  Channel& channel = *channels_[ToNumber(number)];
   if (!log_.TryAppendFragments({.kind = wire::FrameKind::kPublish,
                                 .target = ToNumber(number),
                                 .sequence = channel.next_sequence,
@@ -174,8 +174,8 @@ bool Publishing::HasRoom(size_t payload_bytes) const {
 
 std::vector<uint64_t> Publishing::Accepted() const {
   std::vector<uint64_t> accepted;
-  for (const Channel& channel : channels_) {
-    accepted.push_back(channel.next_sequence - 1);
+  for (const auto& channel : channels_) {
+    accepted.push_back(channel->next_sequence - 1);
   }
   return accepted;
 }
@@ -187,9 +187,9 @@ bool Publishing::IsAcknowledged(std::span<const uint64_t> accepted) const {
 
 uint64_t Publishing::unacknowledged() const {
   uint64_t messages = 0;
-  for (const Channel& channel : channels_) {
+  for (const auto& channel : channels_) {
     messages +=
-        channel.next_sequence - 1 - acknowledged_[ToNumber(channel.number)];
+        channel->next_sequence - 1 - acknowledged_[ToNumber(channel->number)];
   }
   return messages;
 }
@@ -197,7 +197,8 @@ uint64_t Publishing::unacknowledged() const {
 void Publishing::OnConnected() {
   connected_ = true;
   if (any_time_to_live_) ExpireUnsent();
-  for (Channel& channel : channels_) {
+  for (const auto& owned : channels_) {
+    Channel& channel = *owned;
     bool unacknowledged =
         acknowledged_[ToNumber(channel.number)] + 1 < channel.next_sequence;
     if (channel.number == ChannelNumber{0} ||
@@ -228,7 +229,7 @@ void Publishing::OnDisconnected() {
   joins_.clear();
   jobs_.clear();
   segments_.clear();
-  for (Channel& channel : channels_) channel.subscriptions = 0;
+  for (const auto& channel : channels_) channel->subscriptions = 0;
 }
 
 void Publishing::SendOpen(Channel* channel) {
@@ -331,7 +332,7 @@ bool Publishing::HasControl() const {
 // which may have been asked for again.
 bool Publishing::IsRefused(const wire::FrameHeader& header) const {
   return header.sequence <= acknowledged_[header.target] ||
-         channels_[header.target].state == ChannelState::kRefused;
+         channels_[header.target]->state == ChannelState::kRefused;
 }
 
 uint64_t Publishing::ChannelGate() {
@@ -339,7 +340,7 @@ uint64_t Publishing::ChannelGate() {
   for (; at < log_.tail(); at = log_.Next(at)) {
     wire::FrameHeader header = log_.HeaderAt(at);
     if (!IsRefused(header)) {
-      if (channels_[header.target].state != ChannelState::kOpen ||
+      if (channels_[header.target]->state != ChannelState::kOpen ||
           (header.flags & wire::kFlagExpired) != 0) {
         break;
       }
@@ -360,7 +361,7 @@ bool Publishing::JoinWaits() {
   if (next >= log_.tail()) return false;
   wire::FrameHeader header = log_.HeaderAt(next);
   const std::vector<ChannelNumber>& channels = joins_.front().join.channels;
-  return header.fragment != 0 && channels_[header.target].retain_last &&
+  return header.fragment != 0 && channels_[header.target]->retain_last &&
          std::find(channels.begin(), channels.end(),
                    ChannelNumber{header.target}) != channels.end();
 }
@@ -480,7 +481,8 @@ void Publishing::AppendForReader(wire::FrameHeader header,
 
 Publishing::Channel* Publishing::Find(ChannelNumber number) {
   size_t index = ToNumber(number);
-  return index == 0 || index >= channels_.size() ? nullptr : &channels_[index];
+  return index == 0 || index >= channels_.size() ? nullptr
+                                                 : channels_[index].get();
 }
 
 bool Publishing::Owes(const Channel& channel, ReaderId reader, uint64_t from) {
@@ -560,8 +562,8 @@ void Publishing::OnJoin(const wire::Join& join) {
 
 // A join that is not answered is one nobody waits for.
 void Publishing::OnLeave(ReaderId reader) {
-  for (Channel& channel : channels_) {
-    std::erase_if(channel.readers, [reader](const wire::Reader& known) {
+  for (const auto& channel : channels_) {
+    std::erase_if(channel->readers, [reader](const wire::Reader& known) {
       return known.reader == reader;
     });
   }

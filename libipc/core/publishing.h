@@ -23,6 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -52,7 +53,9 @@ struct ChannelType {
 
 class Publishing {
  public:
-  explicit Publishing(size_t window_bytes) : log_(window_bytes) {}
+  explicit Publishing(size_t window_bytes) : log_(window_bytes) {
+    channels_.push_back(std::make_unique<Channel>());  // there is no channel 0
+  }
 
   // -- Channels. Handles on one topic share a channel; a topic keeps its
   // channel and its count of sequences as long as the client lives.
@@ -167,7 +170,7 @@ class Publishing {
 
   Channel* Find(ChannelNumber number);
   const Channel& Get(ChannelNumber number) const {
-    return channels_[ToNumber(number)];
+    return *channels_[ToNumber(number)];
   }
   void SendOpen(Channel* channel);
   void CloseIfDone(Channel* channel);
@@ -212,7 +215,7 @@ class Publishing {
   bool HasValue(ChannelNumber number, uint64_t last) const;
 
   Log log_;
-  std::deque<Channel> channels_ = std::deque<Channel>(1);  // by number, from 1
+  std::vector<std::unique_ptr<Channel>> channels_;  // by number, from 1
   absl::flat_hash_map<std::string, ChannelNumber> by_topic_;
   std::vector<uint64_t> acknowledged_ = {0};  // by channel number
   uint64_t unopened_ = 0;                     // channels in kOpening
