@@ -39,9 +39,14 @@ BrokerStatus StatusOf(const wire::Status& from) {
                       .bytes_out = from.bytes_out,
                       .resends = from.resends,
                       .set_aside = from.set_aside,
+                      .missing = {},
                       .recent = {}};
   for (const wire::Status::Count& count : from.ended) {
     status.ended.push_back({ReasonOf(count.reason), count.connections});
+  }
+  for (const wire::Status::Missing& missing : from.missing) {
+    status.missing.push_back(
+        {static_cast<GapReason>(missing.reason), missing.messages});
   }
   for (const wire::Status::End& end : from.recent) {
     status.recent.push_back({.name = end.name,

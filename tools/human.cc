@@ -78,6 +78,16 @@ std::string EndedText(const BrokerStatus& status) {
   return text.empty() ? "none" : text;
 }
 
+std::string MissingText(const BrokerStatus& status) {
+  std::string text;
+  for (const BrokerStatus::Missing& missing : status.missing) {
+    absl::StrAppendFormat(&text, "%s%s %d", text.empty() ? "" : ", ",
+                          std::string(GapReasonName(missing.reason)),
+                          missing.messages);
+  }
+  return text.empty() ? "none" : text;
+}
+
 std::string EndsAsTable(const std::vector<EndedConnection>& ends, bool colour) {
   Table table({{"ENDED", Align::kRight},
                {"REASON", Align::kLeft},
@@ -165,12 +175,13 @@ std::string StatusAsText(const BrokerStatus& status, bool colour) {
       "connections  %d now, %d awaited; %d accepted, %d refused\n"
       "ended        %s\n"
       "messages     %d in (%d bytes), %d out (%d bytes)\n"
-      "trouble      %d resends, %d set aside\n",
+      "trouble      %d resends, %d set aside\n"
+      "missing      %s\n",
       Printable(status.version), status.pid, AgeText(status.uptime),
       Printable(status.instance), status.connections, status.awaited,
       status.accepted, status.refused, EndedText(status), status.messages_in,
       status.bytes_in, status.messages_out, status.bytes_out, status.resends,
-      status.set_aside);
+      status.set_aside, MissingText(status));
   if (status.recent.empty()) return text;
   return text + "\n" + EndsAsTable(status.recent, colour);
 }

@@ -135,6 +135,10 @@ std::string StatusAsJson(const BrokerStatus& status) {
   for (const BrokerStatus::Count& count : status.ended) {
     ended[std::string(CloseReasonName(count.reason))] = count.connections;
   }
+  Json missing = Json::object();
+  for (const BrokerStatus::Missing& count : status.missing) {
+    missing[std::string(GapReasonName(count.reason))] = count.messages;
+  }
   Json recent = Json::array();
   for (const EndedConnection& end : status.recent) recent.push_back(End(end));
   return Line({{"version", status.version},
@@ -152,6 +156,7 @@ std::string StatusAsJson(const BrokerStatus& status) {
                {"bytes_out", status.bytes_out},
                {"resends", status.resends},
                {"set_aside", status.set_aside},
+               {"missing", std::move(missing)},
                {"recent", std::move(recent)}});
 }
 

@@ -77,11 +77,17 @@ void Status::OnGetStatus(Session* session, const wire::GetStatus& get,
       .bytes_out = counters.bytes_out,
       .resends = counters.resends,
       .set_aside = counters.set_aside,
-      .recent = {}};
+      .recent = {},
+      .missing = {}};
   for (size_t i = 0; i < counters.ended.size(); ++i) {
     if (counters.ended[i] == 0) continue;
     status.ended.push_back(
         {static_cast<wire::CloseReason>(i), counters.ended[i]});
+  }
+  for (size_t i = 0; i < counters.missing.size(); ++i) {
+    if (counters.missing[i] == 0) continue;
+    status.missing.push_back(
+        {static_cast<wire::GapReason>(i), counters.missing[i]});
   }
   if (get.recent_ends) {
     for (const RecentEnd& recent : state_.recent_ends) {

@@ -241,6 +241,10 @@ struct Status {
     std::string text;
     uint64_t age_ns = 0;
   };
+  struct Missing {
+    GapReason reason{};
+    uint64_t messages = 0;
+  };
   std::string broker_version;
   Token instance;
   int32_t pid = 0;
@@ -257,6 +261,7 @@ struct Status {
   uint64_t resends = 0;
   uint64_t set_aside = 0;
   std::vector<End> recent;
+  std::vector<Missing> missing;
 };
 
 struct WatchClients {

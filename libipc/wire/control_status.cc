@@ -53,6 +53,11 @@ std::string Encode(const Status& message) {
     added->set_text(end.text);
     added->set_age_ns(end.age_ns);
   }
+  for (const Status::Missing& missing : message.missing) {
+    pb::Status::Missing* added = proto.add_missing();
+    added->set_reason(static_cast<uint32_t>(missing.reason));
+    added->set_messages(missing.messages);
+  }
   return proto.SerializeAsString();
 }
 
@@ -86,6 +91,13 @@ bool Parse(std::string_view payload, Status* message) {
                                .reason = ReasonOf(from.reason()),
                                .text = from.text(),
                                .age_ns = from.age_ns()});
+  }
+  message->missing.clear();
+  for (const pb::Status::Missing& from : proto->missing()) {
+    const bool known = from.reason() < kGapReasons;
+    message->missing.push_back({known ? static_cast<GapReason>(from.reason())
+                                      : GapReason::kUnspecified,
+                                from.messages()});
   }
   return true;
 }

@@ -101,7 +101,7 @@ TEST_F(IpcctlStatusTest, ShowsCountersAndTheLastEnds) {
   const Outcome text = Ipcctl({"status"});
   ExpectDone(text);
   const std::vector<std::string> lines = Lines(text.out);
-  ASSERT_EQ(lines.size(), 8u) << text.out;
+  ASSERT_EQ(lines.size(), 9u) << text.out;
   EXPECT_THAT(lines[0], StartsWith("broker "));
   EXPECT_THAT(lines[0], HasSubstr("pid " + std::to_string(broker_.pid())));
   EXPECT_THAT(lines[1], HasSubstr("2 now, 0 awaited"));
@@ -109,8 +109,9 @@ TEST_F(IpcctlStatusTest, ShowsCountersAndTheLastEnds) {
   EXPECT_THAT(lines[2], MatchesRegex("ended +done 1, lost 1"));
   EXPECT_THAT(lines[3], HasSubstr("1 in (45 bytes), 0 out (0 bytes)"));
   EXPECT_THAT(lines[4], HasSubstr("0 resends, 0 set aside"));
-  EXPECT_THAT(lines[6], MatchesRegex(" *ENDED +REASON +NAME +PID +UID +TEXT"));
-  EXPECT_THAT(lines[7], MatchesRegex(" *[0-9]+s ago +done +done +[0-9]+ .*"));
+  EXPECT_THAT(lines[5], MatchesRegex("missing +none"));
+  EXPECT_THAT(lines[7], MatchesRegex(" *ENDED +REASON +NAME +PID +UID +TEXT"));
+  EXPECT_THAT(lines[8], MatchesRegex(" *[0-9]+s ago +done +done +[0-9]+ .*"));
 }
 
 TEST_F(IpcctlStatusTest, JsonHasItAllInOneLine) {
@@ -124,10 +125,12 @@ TEST_F(IpcctlStatusTest, JsonHasItAllInOneLine) {
   for (const char* field :
        {"version", "instance", "pid", "uptime_ns", "connections", "awaited",
         "accepted", "refused", "ended", "messages_in", "bytes_in",
-        "messages_out", "bytes_out", "resends", "set_aside", "recent"}) {
+        "messages_out", "bytes_out", "resends", "set_aside", "missing",
+        "recent"}) {
     EXPECT_TRUE(object.contains(field)) << field;
   }
   EXPECT_EQ(object["ended"], json({{"done", 1}, {"lost", 1}}));
+  EXPECT_EQ(object["missing"], json::object());
   ASSERT_EQ(object["recent"].size(), 1u);
   EXPECT_EQ(object["recent"][0].value("name", ""), "done");
   EXPECT_EQ(object["recent"][0].value("reason", ""), "done");

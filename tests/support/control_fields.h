@@ -185,13 +185,18 @@ inline auto Fields(const wire::Status::End& m) {
   return std::tie(name, pid, uid, reason, text, age);
 }
 
+inline auto Fields(const wire::Status::Missing& m) {
+  const auto& [reason, messages] = m;
+  return std::tie(reason, messages);
+}
+
 inline auto Fields(const wire::Status& m) {
   const auto& [version, instance, pid, uptime, connections, awaited, accepted,
                refused, ended, messages_in, bytes_in, messages_out, bytes_out,
-               resends, set_aside, recent] = m;
+               resends, set_aside, recent, missing] = m;
   return std::tie(version, instance, pid, uptime, connections, awaited,
                   accepted, refused, ended, messages_in, bytes_in, messages_out,
-                  bytes_out, resends, set_aside, recent);
+                  bytes_out, resends, set_aside, recent, missing);
 }
 
 inline auto Fields(const wire::WatchClients& m) {

@@ -180,30 +180,32 @@ inline void Fill(wire::Clients* m) {
 inline void Fill(wire::GetStatus* m) { *m = {.recent_ends = true}; }
 
 inline void Fill(wire::Status* m) {
-  *m = {.broker_version = "0.1.0",
-        .instance = SampleToken(0x30),
-        .pid = 4711,
-        .uptime_ns = 86'400'000'000'000,
-        .connections = 12,
-        .awaited = 1,
-        .accepted = 40,
-        .refused = 2,
-        .ended = {{wire::CloseReason::kDone, 20},
-                  {wire::CloseReason::kLost, 5'000'000'000}},
-        .messages_in = 6'000'000'000,
-        .bytes_in = 600'000'000'000,
-        .messages_out = 7'000'000'000,
-        .bytes_out = 700'000'000'000,
-        .resends = 3,
-        .set_aside = 4,
-        .recent = {
-            {.name = "imu-driver",
-             .pid = 4243,
-             .uid = 1001,
-             .reason = wire::CloseReason::kMalformed,
-             .text = "unknown flags are set",
-             .age_ns = 9'000'000'000},
-            {.name = "", .reason = wire::CloseReason::kLimit, .text = ""}}};
+  *m = {
+      .broker_version = "0.1.0",
+      .instance = SampleToken(0x30),
+      .pid = 4711,
+      .uptime_ns = 86'400'000'000'000,
+      .connections = 12,
+      .awaited = 1,
+      .accepted = 40,
+      .refused = 2,
+      .ended = {{wire::CloseReason::kDone, 20},
+                {wire::CloseReason::kLost, 5'000'000'000}},
+      .messages_in = 6'000'000'000,
+      .bytes_in = 600'000'000'000,
+      .messages_out = 7'000'000'000,
+      .bytes_out = 700'000'000'000,
+      .resends = 3,
+      .set_aside = 4,
+      .recent = {{.name = "imu-driver",
+                  .pid = 4243,
+                  .uid = 1001,
+                  .reason = wire::CloseReason::kMalformed,
+                  .text = "unknown flags are set",
+                  .age_ns = 9'000'000'000},
+                 {.name = "", .reason = wire::CloseReason::kLimit, .text = ""}},
+      .missing = {{wire::GapReason::kDepth, 70},
+                  {wire::GapReason::kExpired, 8'000'000'000}}};
 }
 
 inline void Fill(wire::WatchClients* m) { *m = {.watch = true}; }

@@ -181,6 +181,29 @@ TEST_F(BrokerStatusTest, ALongTextIsCutBetweenTwoCharacters) {
   EXPECT_EQ(Ask().recent.at(0).text, end.text);
 }
 
+TEST_F(BrokerStatusTest, CountsWhatWasToldToBeMissingByReason) {
+  FrameClient publisher(&shell_, 2);
+  FrameClient reader(&shell_, 3);
+  publisher.Greet();
+  reader.Greet();
+  publisher.Open(1, "a");
+  EXPECT_THAT(Ask().missing, IsEmpty());
+  reader.SubscribeBestEffort(1, "a", 1);
+  reader.SubscribeBestEffort(2, "*", 1);
+  publisher.Send({.kind = FrameKind::kPublish,
+                  .flags = wire::kFlagExpired,
+                  .target = 1,
+                  .sequence = 1});
+  reader.SetRoom(0);
+  for (uint64_t i = 2; i <= 5; ++i) publisher.Publish(1, i);
+  const std::vector<wire::Status::Missing> missing = Ask().missing;
+  ASSERT_EQ(missing.size(), 2u);
+  EXPECT_EQ(missing[0].reason, wire::GapReason::kDepth);
+  EXPECT_EQ(missing[0].messages, 6u) << "three for each";
+  EXPECT_EQ(missing[1].reason, wire::GapReason::kExpired);
+  EXPECT_EQ(missing[1].messages, 2u);
+}
+
 TEST_F(BrokerStatusTest, CountsMessagesBytesAndResends) {
   FrameClient publisher(&shell_, 2);
   FrameClient reader(&shell_, 3);

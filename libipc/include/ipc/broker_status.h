@@ -15,6 +15,7 @@
 
 #include "absl/time/time.h"
 #include "ipc/export.h"
+#include "ipc/options.h"
 
 namespace ipc {
 
@@ -53,6 +54,10 @@ struct BrokerStatus {
     CloseReason reason = CloseReason::kUnspecified;
     uint64_t connections = 0;
   };
+  struct Missing {
+    GapReason reason = GapReason::kUnspecified;
+    uint64_t messages = 0;
+  };
 
   std::string version;
   std::string instance;  // 32 hex digits, new at every broker start
@@ -72,6 +77,9 @@ struct BrokerStatus {
   uint64_t bytes_out = 0;
   uint64_t resends = 0;    // publishers were asked to send again
   uint64_t set_aside = 0;  // times that a reliable subscription had stalled
+  // Messages that subscriptions were told to be missing, each once for each of
+  // them, by reason; only those that occurred.
+  std::vector<Missing> missing;
 
   // The last connections that ended, at most 64, the oldest first. Without
   // those that came and went without a word.
