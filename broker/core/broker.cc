@@ -110,6 +110,9 @@ void Broker::OnBytes(ConnectionId id, std::span<std::byte> bytes,
   Frame frame;
   while (!connection->closing && connection->reader.Next(&frame)) {
     OnFrame(connection, &frame);
+    if (frame.header.kind == FrameKind::kPublish) {
+      connection->reader.Skip(routing_.OnMore(connection->reader.rest()));
+    }
   }
   routing_.Finish();
   connection->reader.End();

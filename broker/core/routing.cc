@@ -71,6 +71,33 @@ absl::Status Routing::OnPublish(Session* session, Frame* frame) {
   return absl::OkStatus();
 }
 
+size_t Routing::OnMore(std::span<std::byte> bytes) {
+  Channel* channel = run_.channel;
+  std::byte* const begin = bytes.data();
+  if (channel == nullptr || channel->next_fragment != 0 || begin != run_.end) {
+    return 0;
+  }
+  std::byte* const end = begin + bytes.size();
+  std::byte* at = begin;
+  while (end - at >= static_cast<ptrdiff_t>(kFrameHeaderBytes)) {
+    const FrameHeader header = wire::LoadHeader(at);
+    if (header.kind != FrameKind::kPublish || !wire::IsPlain(header) ||
+        header.target != ToNumber(channel->number) ||
+        header.sequence != channel->next_sequence ||
+        header.size > static_cast<size_t>(end - at) ||
+        header.size > uint64_t{kFrameHeaderBytes} + state_.message_bytes_max) {
+      break;
+    }
+    Stamp(*channel, header, at);
+    at += header.size;
+    ++channel->next_sequence;
+    ++run_.messages;
+    ++run_.frames;
+  }
+  run_.end = at;
+  return static_cast<size_t>(at - begin);
+}
+
 void Routing::Finish() {
   if (run_.channel == nullptr) return;
   Run run = run_;

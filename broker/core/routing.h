@@ -35,6 +35,11 @@ class Routing {
   // closed.
   absl::Status OnPublish(Session* session, wire::Frame* frame);
 
+  // Takes the frames that `bytes` begins with, as far as they go on with the
+  // channel of the last one, and have nothing special. Returns how many bytes
+  // that are.
+  size_t OnMore(std::span<std::byte> bytes);
+
   // Hands on what was held back. Before anything but a PUBLISH frame of the
   // same connection is looked at, and at the end of the buffer.
   void Finish();

@@ -203,8 +203,28 @@ inline bool IsData(FrameKind kind) {
   return kind == FrameKind::kPublish || kind == FrameKind::kDeliver;
 }
 
+// A publication in one piece, without flags or an extension, as most are. What
+// two loads tell.
+inline bool IsPlain(const FrameHeader& header) {
+  uint32_t kind_to_reserved;
+  uint64_t extension_to_last_fragment;
+  std::memcpy(&kind_to_reserved, &header.kind, sizeof(kind_to_reserved));
+  std::memcpy(&extension_to_last_fragment, &header.extension,
+              sizeof(extension_to_last_fragment));
+  return (kind_to_reserved == static_cast<uint32_t>(FrameKind::kPublish) ||
+          kind_to_reserved == static_cast<uint32_t>(FrameKind::kDeliver)) &&
+         extension_to_last_fragment == 0 &&
+         header.size - kFrameHeaderBytes <= kFramePayloadBytesMax;
+}
+static_assert(offsetof(FrameHeader, kind) == 4 &&
+              offsetof(FrameHeader, target) == 8);
+static_assert(offsetof(FrameHeader, extension) == 32);
+
 inline FrameFault CheckHeader(const FrameHeader& header,
                               uint32_t control_bytes_max) {
+  if (IsPlain(header) && header.size <= control_bytes_max) [[likely]] {
+    return FrameFault::kNone;
+  }
   if (header.size < kFrameHeaderBytes) return FrameFault::kSizeBelowHeader;
   if (header.flags != 0) [[unlikely]] {
     FrameFault fault = CheckFlags(header);

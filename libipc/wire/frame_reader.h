@@ -60,6 +60,10 @@ class FrameReader {
     rest_ = rest_.subspan(frame->header.size);
     return true;
   }
+  // What Next has not looked at, and that so much of it has been handled
+  // otherwise: whole frames.
+  std::span<std::byte> rest() const { return rest_; }
+  void Skip(size_t bytes) { rest_ = rest_.subspan(bytes); }
   // Keeps what is left.
   void End();
 
