@@ -30,20 +30,6 @@ std::span<std::byte> Inbound::Room(size_t bytes) {
   return std::span(buffer_).subspan(end_);
 }
 
-bool Inbound::Next(wire::Frame* frame) {
-  if (end_ - begin_ < kFrameHeaderBytes || fault_ != wire::FrameFault::kNone) {
-    return false;
-  }
-  frame->header = wire::LoadHeader(buffer_.data() + begin_);
-  fault_ = wire::CheckHeader(frame->header, kControlFrameBytesMax);
-  if (fault_ != wire::FrameFault::kNone || frame->header.size > end_ - begin_) {
-    return false;
-  }
-  frame->bytes = std::span(buffer_).subspan(begin_, frame->header.size);
-  begin_ += frame->header.size;
-  return true;
-}
-
 void Inbound::Park() {
   std::vector<std::byte> rest(
       buffer_.begin() + static_cast<std::ptrdiff_t>(begin_),

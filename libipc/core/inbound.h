@@ -25,7 +25,21 @@ class Inbound {
   void Filled(size_t bytes) { end_ += bytes; }
 
   // Takes the next whole frame. Valid until Room, or longer after Park.
-  bool Next(wire::Frame* frame);
+  bool Next(wire::Frame* frame) {
+    if (end_ - begin_ < kFrameHeaderBytes ||
+        fault_ != wire::FrameFault::kNone) {
+      return false;
+    }
+    frame->header = wire::LoadHeader(buffer_.data() + begin_);
+    fault_ = wire::CheckHeader(frame->header, kControlFrameBytesMax);
+    if (fault_ != wire::FrameFault::kNone ||
+        frame->header.size > end_ - begin_) {
+      return false;
+    }
+    frame->bytes = std::span(buffer_).subspan(begin_, frame->header.size);
+    begin_ += frame->header.size;
+    return true;
+  }
 
   // Keeps the bytes that frames handed out lie in, until Unpark.
   void Park();

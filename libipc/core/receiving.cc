@@ -9,13 +9,6 @@
 #include "libipc/base/limits.h"
 
 namespace ipc::core {
-namespace {
-
-uint64_t WireKey(uint32_t topic, uint32_t session) {
-  return uint64_t{topic} << 32 | session;
-}
-
-}  // namespace
 
 Receiving::Subscription* Receiving::Add(wire::Subscribe request) {
   SubscriptionId id{++last_id_};
@@ -162,8 +155,8 @@ Stream* Receiving::StreamOf(const wire::FrameHeader& header) {
   return stream;
 }
 
-std::optional<Delivery> Receiving::OnDeliver(const wire::Frame& frame,
-                                             MonotonicTime now) {
+std::optional<Delivery> Receiving::OnOtherDeliver(const wire::Frame& frame,
+                                                  MonotonicTime now) {
   const wire::FrameHeader& header = frame.header;
   if (selected_ == nullptr) return std::nullopt;
   Stream* stream = StreamOf(header);
