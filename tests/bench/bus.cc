@@ -23,13 +23,16 @@
 #include "tests/bench/clock.h"
 #include "tests/bench/contestant.h"
 #include "tests/bench/latency.h"
+#include "tests/bench/load.h"
 #include "tests/bench/payload.h"
+#include "tests/bench/record.h"
 
 namespace ipc::bench {
 namespace {
 
 constexpr char kTopicA[] = "bench/a";
 constexpr char kTopicB[] = "bench/b";
+constexpr char kTopicLoad[] = "bench/load";
 
 absl::Duration StepMax() { return absl::Nanoseconds(kStepNsMax); }
 
@@ -56,13 +59,18 @@ class Reception {
 
   void OnMessage(const Message& message) {
     check_.OnPayload(message.payload());
-    if (check_.received() + missing_ == work_.messages) Finish();
+    FinishIfComplete();
+  }
+
+  void OnRecord(const Record& record) {
+    check_.OnSequence(record.sequence());
+    FinishIfComplete();
   }
 
   void OnEvent(const Event& event) {
     if (event.kind == Event::Kind::kGap) {
       missing_ += event.last - event.first + 1;
-      if (check_.received() + missing_ == work_.messages) Finish();
+      FinishIfComplete();
     } else if (event.kind != Event::Kind::kConnected) {
       control_.Failed(absl::UnavailableError(
           absl::StrCat("event ", static_cast<int>(event.kind), ": ",
@@ -71,6 +79,12 @@ class Reception {
   }
 
  private:
+  void FinishIfComplete() {
+    if (check_.received() + missing_ == work_.messages * work_.publishers) {
+      Finish();
+    }
+  }
+
   void Finish() {
     const int64_t end_ns = MonotonicNs();
     auto status = check_.Finish();
@@ -174,17 +188,36 @@ absl::Status AwaitAcknowledgement(Client& client) {
   return status.ok() ? client.Flush(StepMax()) : status;
 }
 
+// The publisher's part that does not depend on what it sends.
+template <typename AnyPublisher, typename Publish>
+absl::Status PublishAll(const Work& work, Control& control, Client& client,
+                        AnyPublisher& publisher, Publish publish) {
+  auto status = publisher.WaitForSubscribers(work.subscribers, StepMax());
+  if (status.ok()) status = AwaitAcknowledgement(client);
+  if (!status.ok()) return status;
+  control.Ready();
+  if (status = control.AwaitGo(); !status.ok()) return status;
+  const int64_t start_ns = MonotonicNs();
+  for (uint64_t i = 0; i < work.messages; ++i) {
+    if (status = publish(i); !status.ok()) return status;
+  }
+  if (status = client.Flush(StepMax()); !status.ok()) return status;
+  control.Done({start_ns});
+  control.AwaitStop();
+  return absl::OkStatus();
+}
+
 class Bus : public Contestant {
  public:
   std::string name() const override { return "bus"; }
 
-  bool Supports(const Scenario&) const override { return true; }
+  bool Concerns(const Scenario&) const override { return true; }
 
   // Connect waits until the broker answers, so the start needs no probe but
   // this first client.
-  absl::StatusOr<Broker> StartBroker(const std::string& folder) const override {
+  absl::StatusOr<Broker> StartBroker(const Work& work) const override {
     Broker broker;
-    broker.address = absl::StrCat(folder, "/bus.sock");
+    broker.address = absl::StrCat(work.folder, "/bus.sock");
     ProcessOptions options;
     options.label = "ipc-broker";
     options.argv = {IPC_BROKER_BINARY, "--log-level", "warning", "--socket",
@@ -193,11 +226,11 @@ class Bus : public Contestant {
     auto process = Process::Start(options);
     if (!process.ok()) return process.status();
     broker.process = *std::move(process);
-    Work work;
-    work.address = broker.address;
+    Work probing;
+    probing.address = broker.address;
     ClientOptions client_options;
     client_options.manual_loop = true;  // no thread in the runner
-    auto probe = ConnectBus(work, "probe", std::move(client_options));
+    auto probe = ConnectBus(probing, "probe", std::move(client_options));
     if (!probe.ok()) return BlameBroker(probe.status(), broker.process);
     return broker;
   }
@@ -205,24 +238,22 @@ class Bus : public Contestant {
   absl::Status RunPublisher(const Work& work, Control& control) const override {
     auto client = ConnectBus(work, "publisher");
     if (!client.ok()) return client.status();
+    if (work.typed) {
+      auto publisher = (*client)->Advertise<Record>(kTopicA);
+      if (!publisher.ok()) return publisher.status();
+      Record record = MakeRecord(work.payload_bytes);
+      return PublishAll(work, control, **client, *publisher, [&](uint64_t i) {
+        record.set_sequence(MakeSequence(work.index, i));
+        return publisher->Publish(record);
+      });
+    }
     auto publisher = (*client)->AdvertiseRaw(kTopicA);
     if (!publisher.ok()) return publisher.status();
-    auto status = publisher->WaitForSubscribers(work.subscribers, StepMax());
-    if (status.ok()) status = AwaitAcknowledgement(**client);
-    if (!status.ok()) return status;
     std::vector<std::byte> payload = MakePayload(work);
-    control.Ready();
-    if (status = control.AwaitGo(); !status.ok()) return status;
-    const int64_t start_ns = MonotonicNs();
-    for (uint64_t i = 0; i < work.messages; ++i) {
-      PutSequence(payload.data(), i);
-      status = publisher->Publish(std::span<const std::byte>(payload));
-      if (!status.ok()) return status;
-    }
-    if (status = (*client)->Flush(StepMax()); !status.ok()) return status;
-    control.Done({start_ns});
-    control.AwaitStop();
-    return absl::OkStatus();
+    return PublishAll(work, control, **client, *publisher, [&](uint64_t i) {
+      PutSequence(payload.data(), MakeSequence(work.index, i));
+      return publisher->Publish(std::span<const std::byte>(payload));
+    });
   }
 
   absl::Status RunSubscriber(const Work& work,
@@ -234,6 +265,15 @@ class Bus : public Contestant {
     if (!client.ok()) return client.status();
     SubscribeOptions subscribe;
     if (work.best_effort) subscribe.policy = BestEffort{};
+    if (work.typed) {
+      auto typed = (*client)->Subscribe<Record>(
+          kTopicA, [&](const Record& record) { reception.OnRecord(record); },
+          subscribe);
+      if (!typed.ok()) return typed.status();
+      control.Ready();
+      control.AwaitStop();
+      return absl::OkStatus();
+    }
     auto subscription = (*client)->SubscribeRaw(
         kTopicA, [&](const Message& message) { reception.OnMessage(message); },
         subscribe);
@@ -271,6 +311,35 @@ class Bus : public Contestant {
           auto status = publisher->Publish(message.payload());
           if (!status.ok()) control.Failed(status);
         });
+    if (!subscription.ok()) return subscription.status();
+    control.Ready();
+    control.AwaitStop();
+    return absl::OkStatus();
+  }
+
+  absl::Status RunLoadPublisher(const Work& work,
+                                Control& control) const override {
+    auto client = ConnectBus(work, "load");
+    if (!client.ok()) return client.status();
+    auto publisher = (*client)->AdvertiseRaw(kTopicLoad);
+    if (!publisher.ok()) return publisher.status();
+    auto status = publisher->WaitForSubscribers(work.subscribers, StepMax());
+    if (status.ok()) status = AwaitAcknowledgement(**client);
+    if (!status.ok()) return status;
+    std::vector<std::byte> payload = MakePayload(work);
+    control.Ready();
+    return PublishLoad(work, control, [&](uint64_t number) {
+      PutSequence(payload.data(), number);
+      return publisher->Publish(std::span<const std::byte>(payload));
+    });
+  }
+
+  absl::Status RunLoadSubscriber(const Work& work,
+                                 Control& control) const override {
+    auto client = ConnectBus(work, "load");
+    if (!client.ok()) return client.status();
+    auto subscription =
+        (*client)->SubscribeRaw(kTopicLoad, [](const Message&) {});
     if (!subscription.ok()) return subscription.status();
     control.Ready();
     control.AwaitStop();

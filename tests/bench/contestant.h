@@ -4,12 +4,13 @@
 // talk through it. Every program is a process of its own, started by the
 // runner as `bench role ...`; the roles of one measurement:
 //
-//   throughput   broker, 1 publisher, n subscribers
-//   round trip   broker, pinger A, echo B:  A -> broker -> B -> broker -> A
+//   throughput   broker, m publishers, n subscribers
+//   round trip   broker, pinger A, echo B:  A -> broker -> B -> broker -> A;
+//                under load also 1 load publisher, n load subscribers
 //   idle         broker, 1 process that holds many connections
 //
-// To add a contestant: one file that implements Contestant, one line in
-// contestants.cc, one in CMakeLists.txt.
+// To add a contestant: one file that implements Contestant, or Peer (peer.h),
+// one line in contestants.cc, one in CMakeLists.txt.
 //
 // What every role tells the runner, and when, is written at each Run function;
 // a role that returns an error makes the measurement FAILED.
@@ -34,10 +35,16 @@ namespace ipc::bench {
 // One role's part of one measurement.
 struct Work {
   std::string address;  // of the broker; Broker::address
+  std::string folder;   // this measurement's own, for files
   uint64_t payload_bytes = 64;
-  uint64_t messages = 1;  // round trips, where they are what is measured
+  // Of each publisher; round trips, where they are what is measured; each
+  // second, of a load publisher.
+  uint64_t messages = 1;
+  uint32_t publishers = 1;
   uint32_t subscribers = 1;
+  uint32_t index = 0;  // of this process among those of its role
   bool best_effort = false;
+  bool typed = false;               // payloads are Records (record.h)
   uint32_t connections = 0;         // idle only
   uint32_t subscriptions_each = 0;  // idle only
 };
@@ -53,15 +60,22 @@ class Contestant {
 
   virtual std::string name() const = 0;
 
-  // Whether this contestant can do the scenario at all.
-  virtual bool Supports(const Scenario& scenario) const {
+  // Why it cannot be measured on this machine; empty: it can.
+  virtual std::string Missing() const { return ""; }
+
+  // Whether the scenario means anything for this contestant. Best effort is a
+  // choice, and idle memory a figure, of the bus alone.
+  virtual bool Concerns(const Scenario& scenario) const {
     return !scenario.best_effort && scenario.kind != Kind::kIdle;
   }
 
-  // In the runner: starts the broker with its files in `folder` and returns
-  // when it accepts connections.
-  virtual absl::StatusOr<Broker> StartBroker(
-      const std::string& folder) const = 0;
+  // Why it cannot do a scenario that concerns it; empty: it can.
+  virtual std::string Refuses(const Scenario&) const { return ""; }
+
+  // In the runner: starts the broker with its files in `work.folder`, for
+  // payloads of at most `work.payload_bytes`, and returns when it accepts
+  // connections.
+  virtual absl::StatusOr<Broker> StartBroker(const Work& work) const = 0;
 
   // Each of these is one process.
 
@@ -71,8 +85,8 @@ class Contestant {
     return absl::UnimplementedError("the broker is a program of its own");
   }
   // Connects, waits until `subscribers` are confirmed, reports Ready, awaits
-  // Go, publishes `messages` payloads that begin with their number (0, 1, ...;
-  // PutSequence), and reports Done(start_ns).
+  // Go, publishes `messages` payloads that begin with their MakeSequence or are
+  // Records with it, and reports Done(start_ns).
   virtual absl::Status RunPublisher(const Work&, Control&) const = 0;
   // Subscribes, reports Ready when that is confirmed, checks that every number
   // comes once and in order, and reports Done(end_ns, received, missing).
@@ -83,6 +97,10 @@ class Contestant {
   virtual absl::Status RunPinger(const Work&, Control&) const = 0;
   // Subscribes to A's topic, reports Ready, sends every payload back.
   virtual absl::Status RunEcho(const Work&, Control&) const = 0;
+  // Connects, reports Ready and publishes with PublishLoad (load.h).
+  virtual absl::Status RunLoadPublisher(const Work&, Control&) const = 0;
+  // Subscribes to the load, reports Ready and takes it until it is stopped.
+  virtual absl::Status RunLoadSubscriber(const Work&, Control&) const = 0;
   // Opens kIdleWarmUp connections, reports Ready, awaits Go, opens
   // `connections` more with `subscriptions_each`, reports Done() and keeps
   // them until the runner stops it.
@@ -96,11 +114,18 @@ inline constexpr uint32_t kIdleWarmUp = 100;
 
 std::unique_ptr<Contestant> MakeBus();
 std::unique_ptr<Contestant> MakeRelay();
+std::unique_ptr<Contestant> MakeNats();
+std::unique_ptr<Contestant> MakeMosquitto();
+std::unique_ptr<Contestant> MakeRedis();
+std::unique_ptr<Contestant> MakeZeroMq();
+std::unique_ptr<Contestant> MakeDbus();
 
 // All of them. The relay is the last: the others are compared with it.
 std::vector<std::unique_ptr<Contestant>> MakeContestants();
 
-// The one whose figures are the limit.
+// The one that is measured, and the one whose figures are the limit. All others
+// are peers.
+inline constexpr char kSubject[] = "bus";
 inline constexpr char kReference[] = "relay";
 
 }  // namespace ipc::bench

@@ -6,9 +6,12 @@
 #include "tests/bench/control.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "tests/bench/clock.h"
 
 namespace ipc::bench {
 namespace {
@@ -37,6 +40,13 @@ absl::Status Control::AwaitGo() {
     if (byte == '\n') return absl::OkStatus();
   }
   return absl::CancelledError("stopped before the start");
+}
+
+bool Control::HasOrder(int64_t timeout_ns) {
+  pollfd order = {in_fd_, POLLIN, 0};
+  const timespec timeout = {timeout_ns / kNsPerSecond,
+                            timeout_ns % kNsPerSecond};
+  return ppoll(&order, 1, &timeout, nullptr) > 0;
 }
 
 void Control::AwaitStop() {

@@ -31,6 +31,9 @@ class Control {
 
   // Blocks until the runner says go. Errors: kCancelled if it says stop.
   absl::Status AwaitGo();
+  // Waits at most so long; whether the runner has said something that neither
+  // AwaitGo nor AwaitStop has taken.
+  bool HasOrder(int64_t timeout_ns);
   // Blocks until the runner says stop.
   void AwaitStop();
 

@@ -27,6 +27,10 @@ std::string Quote(const std::string& text) {
   return quoted + "\"";
 }
 
+std::string QuoteOrNull(const std::string& text) {
+  return text.empty() ? "null" : Quote(text);
+}
+
 std::string Number(double value) {
   if (!std::isfinite(value)) return "null";
   char text[64];
@@ -63,24 +67,30 @@ std::string OutcomeJson(const Outcome& outcome) {
     metrics.push_back(SeriesJson(series));
   }
   const Scenario& scenario = outcome.scenario;
-  return Object(
-      {{"scenario", Quote(scenario.name)},
-       {"contestant", Quote(outcome.contestant)},
-       {"payload_bytes", absl::StrCat(scenario.payload_bytes)},
-       {"subscribers", absl::StrCat(scenario.subscribers)},
-       {"messages", absl::StrCat(outcome.messages)},
-       {"failure", outcome.failure.empty() ? "null" : Quote(outcome.failure)},
-       {"metrics", Array(metrics)}});
+  return Object({{"scenario", Quote(scenario.name)},
+                 {"contestant", Quote(outcome.contestant)},
+                 {"payload_bytes", absl::StrCat(scenario.payload_bytes)},
+                 {"publishers", absl::StrCat(scenario.publishers)},
+                 {"subscribers", absl::StrCat(scenario.subscribers)},
+                 {"messages", absl::StrCat(outcome.messages)},
+                 {"refusal", QuoteOrNull(outcome.refusal)},
+                 {"failure", QuoteOrNull(outcome.failure)},
+                 {"metrics", Array(metrics)}});
 }
 
 }  // namespace
 
 std::string FormatJson(const Machine& machine, const Settings& settings,
-                       const std::vector<Outcome>& outcomes) {
-  std::vector<std::string> results;
-  results.reserve(outcomes.size());
-  for (const Outcome& outcome : outcomes) {
-    results.push_back(OutcomeJson(outcome));
+                       const Results& results) {
+  std::vector<std::string> outcomes;
+  outcomes.reserve(results.outcomes.size());
+  for (const Outcome& outcome : results.outcomes) {
+    outcomes.push_back(OutcomeJson(outcome));
+  }
+  std::vector<std::string> absences;
+  for (const Absence& absence : results.absences) {
+    absences.push_back(Object({{"contestant", Quote(absence.contestant)},
+                               {"reason", Quote(absence.reason)}}));
   }
   return Object(
              {{"machine", Object({{"cpu", Quote(machine.cpu)},
@@ -89,11 +99,13 @@ std::string FormatJson(const Machine& machine, const Settings& settings,
                                   {"wmem_max", absl::StrCat(machine.wmem_max)},
                                   {"load", Quote(machine.load)}})},
               {"settings", Object({{"full", settings.full ? "true" : "false"},
+                                   {"quick", settings.quick ? "true" : "false"},
                                    {"runs", absl::StrCat(settings.runs)},
                                    {"run_ns", absl::StrCat(settings.run_ns)},
                                    {"idle_connections",
                                     absl::StrCat(settings.idle_connections)}})},
-              {"results", Array(results)}}) +
+              {"missing", Array(absences)},
+              {"results", Array(outcomes)}}) +
          "\n";
 }
 

@@ -15,12 +15,15 @@
 namespace ipc::bench {
 
 // One line, with its line break.
-//   {"machine": {...}, "settings": {...}, "results": [{"scenario": "...",
-//    "contestant": "...", "payload_bytes": n, "subscribers": n, "messages": n,
-//    "failure": null or "...", "metrics": [{"name": "...", "unit": "...",
-//    "median": x, "min": x, "max": x, "values": [x, ...]}]}]}
+//   {"machine": {...}, "settings": {...},
+//    "missing": [{"contestant": "...", "reason": "..."}],
+//    "results": [{"scenario": "...", "contestant": "...", "payload_bytes": n,
+//    "publishers": n, "subscribers": n, "messages": n,
+//    "refusal": null or "...", "failure": null or "...",
+//    "metrics": [{"name": "...", "unit": "...", "median": x, "min": x,
+//    "max": x, "values": [x, ...]}]}]}
 std::string FormatJson(const Machine& machine, const Settings& settings,
-                       const std::vector<Outcome>& outcomes);
+                       const Results& results);
 
 }  // namespace ipc::bench
 

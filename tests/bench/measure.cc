@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The order of one measurement. Subscribers first, then the publisher, which
-// is ready when it sees them all; only then does it get its go. All processes
-// stay connected until the last result is in, so no closing disturbs it.
+// The order of one measurement. Subscribers first, then the publishers, which
+// are ready when they see them all; only then do they get their go. All
+// processes stay connected until the last result is in, so no closing disturbs
+// it.
 
 #include "tests/bench/measure.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -24,8 +27,10 @@ class Stage {
   Stage(const Contestant& contestant, Work work)
       : contestant_(contestant), work_(std::move(work)) {}
 
-  absl::Status StartBroker(const std::string& folder) {
-    auto broker = contestant_.StartBroker(folder);
+  absl::Status StartBroker(const Load& load) {
+    Work work = work_;
+    work.payload_bytes = std::max(work.payload_bytes, load.payload_bytes);
+    auto broker = contestant_.StartBroker(work);
     if (!broker.ok()) return broker.status();
     broker_ = *std::move(broker);
     work_.address = broker_.address;
@@ -34,16 +39,23 @@ class Stage {
 
   // Starts `count` processes and waits until each is ready.
   absl::Status StartRoles(const std::string& role, uint32_t count = 1) {
-    const size_t first = roles_.size();
-    for (uint32_t i = 0; i < count; ++i) {
-      auto process = StartRole({role, contestant_.name(), work_});
-      if (!process.ok()) return process.status();
-      roles_.push_back(*std::move(process));
-    }
-    return Await("ready", first, roles_.size()).status();
+    return StartRoles(role, count, work_);
+  }
+  absl::Status StartLoad(const Load& load) {
+    Work work = work_;
+    work.payload_bytes = load.payload_bytes;
+    work.messages = load.messages_per_second;
+    work.subscribers = load.subscribers;
+    auto status = StartRoles(kLoadSubscriberRole, load.subscribers, work);
+    return status.ok() ? StartRoles(kLoadPublisherRole, 1, work) : status;
   }
 
-  absl::Status GoLast() { return roles_.back().SendGo(); }
+  absl::Status Go(size_t first, size_t end) {
+    for (size_t i = first; i < end; ++i) {
+      if (auto status = roles_[i].SendGo(); !status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
 
   // Of the roles first..end-1, in the order of their start.
   absl::StatusOr<std::vector<Report>> AwaitDone(size_t first, size_t end) {
@@ -61,6 +73,16 @@ class Stage {
   pid_t broker_pid() const { return broker_.process.pid(); }
 
  private:
+  absl::Status StartRoles(const std::string& role, uint32_t count, Work work) {
+    const size_t first = roles_.size();
+    for (work.index = 0; work.index < count; ++work.index) {
+      auto process = StartRole({role, contestant_.name(), work});
+      if (!process.ok()) return process.status();
+      roles_.push_back(*std::move(process));
+    }
+    return Await("ready", first, roles_.size()).status();
+  }
+
   absl::StatusOr<std::vector<Report>> Await(const std::string& word,
                                             size_t first, size_t end) {
     std::vector<Process*> awaited;
@@ -81,46 +103,90 @@ absl::Status CheckReport(const Report& report, size_t numbers) {
                                           numbers, " were expected"));
 }
 
+// What all subscribers, whose reports these are, have received.
+struct Reception {
+  int64_t end_ns = 0;
+  uint64_t messages = 0;
+};
+
+absl::StatusOr<Reception> SumReceptions(std::span<const Report> reports,
+                                        const Work& work) {
+  const uint64_t expected = work.messages * work.publishers;
+  Reception reception;
+  for (const Report& report : reports) {
+    if (auto status = CheckReport(report, 3); !status.ok()) return status;
+    const uint64_t mine = static_cast<uint64_t>(report.numbers[1]);
+    const uint64_t missing = static_cast<uint64_t>(report.numbers[2]);
+    if (mine + missing != expected || (missing != 0 && !work.best_effort)) {
+      return absl::DataLossError(
+          absl::StrCat("received ", mine, " of ", expected, " messages"));
+    }
+    reception.end_ns = std::max(reception.end_ns, report.numbers[0]);
+    reception.messages += mine;
+  }
+  return reception;
+}
+
 absl::StatusOr<Sample> MeasureThroughput(Stage& stage, const Work& work) {
   auto status = stage.StartRoles(kSubscriberRole, work.subscribers);
-  if (status.ok()) status = stage.StartRoles(kPublisherRole);
-  if (status.ok()) status = stage.GoLast();
+  if (status.ok()) status = stage.StartRoles(kPublisherRole, work.publishers);
+  if (status.ok()) status = stage.Go(work.subscribers, stage.roles());
   if (!status.ok()) return status;
   auto done = stage.AwaitDone(0, stage.roles());
   if (!done.ok()) return done.status();
-  status.Update(CheckReport(done->back(), 1));
-  int64_t end_ns = 0;
-  uint64_t received = 0;
-  for (uint32_t i = 0; i < work.subscribers; ++i) {
-    const Report& report = (*done)[i];
-    status.Update(CheckReport(report, 3));
-    if (!status.ok()) return status;
-    const uint64_t mine = static_cast<uint64_t>(report.numbers[1]);
-    const uint64_t missing = static_cast<uint64_t>(report.numbers[2]);
-    if (mine + missing != work.messages ||
-        (missing != 0 && !work.best_effort)) {
-      return absl::DataLossError(
-          absl::StrCat("received ", mine, " of ", work.messages, " messages"));
-    }
-    end_ns = std::max(end_ns, report.numbers[0]);
-    received += mine;
+  const std::span<const Report> reports(*done);
+  auto reception = SumReceptions(reports.first(work.subscribers), work);
+  if (!reception.ok()) return reception.status();
+  int64_t start_ns = INT64_MAX;
+  for (const Report& report : reports.subspan(work.subscribers)) {
+    if (status = CheckReport(report, 1); !status.ok()) return status;
+    start_ns = std::min(start_ns, report.numbers[0]);
   }
   Sample sample;
-  sample.elapsed_ns = end_ns - done->back().numbers[0];
+  sample.elapsed_ns = reception->end_ns - start_ns;
   const double seconds = static_cast<double>(sample.elapsed_ns) * 1e-9;
-  const double each = static_cast<double>(received) / work.subscribers;
-  sample.metrics = {
-      {"messages_per_second", "1/s", each / seconds},
-      {"delivered_share", "1", each / static_cast<double>(work.messages)}};
+  const double each =
+      static_cast<double>(reception->messages) / work.subscribers;
+  const double sent =
+      static_cast<double>(work.messages) * static_cast<double>(work.publishers);
+  sample.metrics = {{"messages_per_second", "1/s", each / seconds},
+                    {"delivered_share", "1", each / sent}};
   return sample;
 }
 
-absl::StatusOr<Sample> MeasureRoundTrip(Stage& stage) {
-  auto status = stage.StartRoles(kEchoRole);
+// Ends the load of role `index` and tells how much of it has passed. Errors:
+// kResourceExhausted if that is too little to call it the load.
+absl::StatusOr<double> EndLoad(Stage& stage, const Load& load, size_t index) {
+  constexpr double kShareMin = 0.95;
+  if (auto status = stage.Go(index, index + 1); !status.ok()) return status;
+  auto done = stage.AwaitDone(index, index + 1);
+  if (!done.ok()) return done.status();
+  const Report& report = done->front();
+  if (auto status = CheckReport(report, 2); !status.ok()) return status;
+  const double passed = static_cast<double>(report.numbers[0]);
+  const double seconds = static_cast<double>(report.numbers[1]) * 1e-9;
+  const double wanted = load.messages_per_second * seconds;
+  // The last one may be cut off.
+  if (passed + 1 >= wanted * kShareMin) return passed / wanted;
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "only ", static_cast<int>(passed / seconds), " of ",
+      load.messages_per_second, " messages of the load passed each second"));
+}
+
+absl::StatusOr<Sample> MeasureRoundTrip(Stage& stage,
+                                        const Scenario& scenario) {
+  const Load& load = scenario.load;
+  const bool loaded = load.payload_bytes > 0;
+  absl::Status status;
+  if (loaded) status = stage.StartLoad(load);
+  const size_t load_end = stage.roles();
+  if (status.ok()) status = stage.StartRoles(kEchoRole);
   if (status.ok()) status = stage.StartRoles(kPingerRole);
-  if (status.ok()) status = stage.GoLast();
+  if (status.ok() && loaded) status = stage.Go(load_end - 1, load_end);
+  const size_t pinger = stage.roles() - 1;
+  if (status.ok()) status = stage.Go(pinger, stage.roles());
   if (!status.ok()) return status;
-  auto done = stage.AwaitDone(1, 2);
+  auto done = stage.AwaitDone(pinger, stage.roles());
   if (!done.ok()) return done.status();
   if (status = CheckReport(done->front(), 4); !status.ok()) return status;
   const std::vector<int64_t>& ns = done->front().numbers;
@@ -129,6 +195,10 @@ absl::StatusOr<Sample> MeasureRoundTrip(Stage& stage) {
   sample.elapsed_ns = ns[0];
   sample.metrics = {
       {"p50", "us", us(1)}, {"p99", "us", us(2)}, {"p99.9", "us", us(3)}};
+  if (!loaded) return sample;
+  auto share = EndLoad(stage, load, load_end - 1);
+  if (!share.ok()) return share.status();
+  sample.metrics.push_back({"load_share", "1", *share});
   return sample;
 }
 
@@ -136,7 +206,7 @@ absl::StatusOr<Sample> MeasureIdle(Stage& stage, const Work& work) {
   auto status = stage.StartRoles(kIdleRole);
   if (!status.ok()) return status;
   const auto before = ReadMemory(stage.broker_pid());
-  if (status = stage.GoLast(); !status.ok()) return status;
+  if (status = stage.Go(0, 1); !status.ok()) return status;
   auto done = stage.AwaitDone(0, 1);
   if (!done.ok()) return done.status();
   const auto after = ReadMemory(stage.broker_pid());
@@ -154,12 +224,13 @@ absl::StatusOr<Sample> MeasureIdle(Stage& stage, const Work& work) {
   return sample;
 }
 
-absl::StatusOr<Sample> MeasureOn(Stage& stage, Kind kind, const Work& work) {
-  switch (kind) {
+absl::StatusOr<Sample> MeasureOn(Stage& stage, const Scenario& scenario,
+                                 const Work& work) {
+  switch (scenario.kind) {
     case Kind::kThroughput:
       return MeasureThroughput(stage, work);
     case Kind::kRoundTrip:
-      return MeasureRoundTrip(stage);
+      return MeasureRoundTrip(stage, scenario);
     case Kind::kIdle:
       return MeasureIdle(stage, work);
   }
@@ -172,16 +243,19 @@ absl::StatusOr<Sample> Measure(const Contestant& contestant,
                                const Scenario& scenario, const Effort& effort,
                                const std::string& folder) {
   Work work;
+  work.folder = folder;
   work.payload_bytes = scenario.payload_bytes;
   work.messages = effort.messages;
+  work.publishers = scenario.publishers;
   work.subscribers = scenario.subscribers;
+  work.typed = scenario.typed;
   work.best_effort = scenario.best_effort;
   work.connections = effort.idle_connections;
   work.subscriptions_each = scenario.subscriptions_each;
   Stage stage(contestant, work);
-  auto status = stage.StartBroker(folder);
+  auto status = stage.StartBroker(scenario.load);
   if (!status.ok()) return status;
-  auto sample = MeasureOn(stage, scenario.kind, work);
+  auto sample = MeasureOn(stage, scenario, work);
   if (!sample.ok()) return sample;
   if (status = stage.Stop(); !status.ok()) return status;
   return sample;

@@ -29,13 +29,13 @@ struct Sample {
 
 // How much one measurement does.
 struct Effort {
-  uint64_t messages = 1;
+  uint64_t messages = 1;  // of each publisher
   uint32_t idle_connections = 0;
 };
 
 // The metrics by kind, in this order (the first is the one that is compared):
 //   throughput  messages_per_second, delivered_share
-//   round trip  p50, p99, p99.9 (us)
+//   round trip  p50, p99, p99.9 (us); under load also load_share
 //   idle        rss, pss, private_dirty (bytes for each connection)
 // `folder` is an empty one for the broker's files; its socket is removed.
 // Errors: what failed; nothing that was started is left.

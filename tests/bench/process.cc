@@ -58,13 +58,21 @@ std::vector<std::string> Environment(const std::vector<std::string>& added) {
   return all;
 }
 
+// A child's first three descriptors.
+struct Streams {
+  int in;
+  int out;
+  int error;
+};
+
 [[noreturn]] void RunChild(char* const* argv, char* const* environment,
-                           int in_fd, int out_fd, pid_t parent) {
+                           const Streams& streams, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(kExecFailed);  // it died before the prctl
   signal(SIGPIPE, SIG_DFL);
-  dup2(in_fd, STDIN_FILENO);
-  dup2(out_fd, STDOUT_FILENO);
+  dup2(streams.in, STDIN_FILENO);
+  dup2(streams.out, STDOUT_FILENO);
+  dup2(streams.error, STDERR_FILENO);
   execvpe(argv[0], argv, environment);
   _exit(kExecFailed);
 }
@@ -120,19 +128,20 @@ absl::StatusOr<Process> Process::Start(const ProcessOptions& options) {
   if (!to_child.ok()) return to_child.status();
   auto from_child = MakePipe();
   if (!from_child.ok()) return from_child.status();
-  Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  Fd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   std::vector<std::string> arguments = options.argv;
   std::vector<std::string> environment = Environment(options.environment);
   const std::vector<char*> argv = Pointers(arguments);
   const std::vector<char*> envp = Pointers(environment);
   const bool control = options.control_pipes;
+  const int error = options.quiet ? null.get() : STDERR_FILENO;
+  const Streams streams = {control ? to_child->read.get() : null.get(),
+                           control ? from_child->write.get() : error, error};
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid < 0) return ErrnoStatus("fork");
   if (pid == 0) {
-    RunChild(argv.data(), envp.data(),
-             control ? to_child->read.get() : null.get(),
-             control ? from_child->write.get() : STDERR_FILENO, parent);
+    RunChild(argv.data(), envp.data(), streams, parent);
   }
   Process process;
   process.label_ = options.label;

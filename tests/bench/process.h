@@ -30,6 +30,7 @@ struct ProcessOptions {
   // Whether stdin and stdout are the control pipes; else stdin is /dev/null
   // and stdout goes where stderr goes.
   bool control_pipes = true;
+  bool quiet = false;  // stderr goes to /dev/null
 };
 
 // One line from a role.

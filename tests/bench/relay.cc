@@ -18,6 +18,7 @@
 #include "tests/bench/clock.h"
 #include "tests/bench/contestant.h"
 #include "tests/bench/latency.h"
+#include "tests/bench/load.h"
 #include "tests/bench/payload.h"
 #include "tests/bench/relay_server.h"
 #include "tests/bench/role.h"
@@ -29,6 +30,8 @@ namespace {
 constexpr size_t kHeaderBytes = 40;
 // The bus's client flushes a burst at this size.
 constexpr size_t kBatchBytes = 16 * 1024;
+// Lines 0 and 1 are those of a round trip.
+constexpr uint8_t kLoadLine = 2;
 
 // A blocking connection that feeds and reads the given lines.
 absl::StatusOr<Fd> Connect(const std::string& path, uint8_t feeds,
@@ -104,17 +107,13 @@ class Relay : public Contestant {
  public:
   std::string name() const override { return kReference; }
 
-  absl::StatusOr<Broker> StartBroker(const std::string& folder) const override {
-    Broker broker;
-    broker.address = absl::StrCat(folder, "/relay.sock");
-    RoleCommand command{kBrokerRole, name(), {}};
-    command.work.address = broker.address;
-    auto process = StartRole(command);
-    if (!process.ok()) return process.status();
-    broker.process = *std::move(process);
-    auto ready = AwaitReports({&broker.process}, "ready", broker.process);
-    if (!ready.ok()) return ready.status();
-    return broker;
+  std::string Refuses(const Scenario& scenario) const override {
+    if (scenario.publishers > 1) return "knows no messages to keep whole";
+    return scenario.typed ? "knows no types" : "";
+  }
+
+  absl::StatusOr<Broker> StartBroker(const Work& work) const override {
+    return StartRoleBroker(name(), work, "relay.sock");
   }
 
   absl::Status RunBroker(const Work& work, Control& control) const override {
@@ -199,6 +198,29 @@ class Relay : public Contestant {
     }
     control.AwaitStop();
     return absl::OkStatus();
+  }
+
+  absl::Status RunLoadPublisher(const Work& work,
+                                Control& control) const override {
+    auto fd = Connect(work.address, kLoadLine, kNoLine);
+    if (!fd.ok()) return fd.status();
+    std::vector<char> frame(kHeaderBytes + work.payload_bytes, 'x');
+    control.Ready();
+    return PublishLoad(work, control, [&](uint64_t) {
+      return SendAll(fd->get(), frame.data(), frame.size());
+    });
+  }
+
+  absl::Status RunLoadSubscriber(const Work& work,
+                                 Control& control) const override {
+    auto fd = Connect(work.address, kNoLine, kLoadLine);
+    if (!fd.ok()) return fd.status();
+    std::vector<char> buffer(kRelayReadBytes);
+    EndAtStop(control);
+    control.Ready();
+    while (recv(fd->get(), buffer.data(), buffer.size(), 0) > 0) {
+    }
+    return absl::UnavailableError("the relay has closed");
   }
 };
 

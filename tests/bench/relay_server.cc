@@ -120,8 +120,9 @@ absl::Status RelayServer::SendPending(size_t size) {
     const ssize_t sent = send(reader.fd, buffer_.data() + reader.sent,
                               size - reader.sent, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && WouldBlock()) continue;
-    if (sent < 0) return ErrnoStatus("send to a reader");
-    reader.sent += static_cast<size_t>(sent);
+    // Who has gone takes no more; its end is read later.
+    if (sent < 0 && errno != EPIPE) return ErrnoStatus("send to a reader");
+    reader.sent = sent < 0 ? size : reader.sent + static_cast<size_t>(sent);
   }
   std::erase_if(pending_,
                 [size](const Pending& reader) { return reader.sent == size; });

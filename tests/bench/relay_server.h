@@ -7,6 +7,8 @@
 //   feeder --> line 0 --> reader, reader, ...
 //   feeder --> line 1 --> ...
 //
+// A line with two feeders would mix their messages' bytes.
+//
 // A client's first two bytes say which line it feeds and which it reads
 // (kNoLine for none); the relay answers with one byte when that is in force.
 
@@ -25,7 +27,7 @@
 namespace ipc::bench {
 
 inline constexpr uint8_t kNoLine = 255;
-inline constexpr size_t kLines = 2;
+inline constexpr size_t kLines = 3;
 inline constexpr size_t kRelayReadBytes = 128 * 1024;
 
 // One thread, level-triggered epoll, one read for each ready client and turn.

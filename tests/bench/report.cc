@@ -10,12 +10,16 @@
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
-#include "tests/bench/contestant.h"
+#include "tests/bench/compare.h"
 
 namespace ipc::bench {
 namespace {
 
+// A row with fewer cells than its table's header says in its last one why it
+// has no figures.
 using Row = std::vector<std::string>;
+// The first columns, which say what a row is of.
+constexpr size_t kLabels = 2;
 
 struct Table {
   std::string title;
@@ -38,29 +42,12 @@ std::string WithSpread(const Series& series) {
   return absl::StrCat(HumanNumber(series.Median()), " (", Spread(series), ")");
 }
 
-// The reference's outcome for the same work, whatever the policy of the
-// subscriptions: it has none. Null if there is none.
-const Outcome* FindReference(const std::vector<Outcome>& outcomes,
-                             const Outcome& outcome) {
-  for (const Outcome& other : outcomes) {
-    if (other.contestant == kReference && other.failure.empty() &&
-        other.scenario.kind == outcome.scenario.kind &&
-        other.scenario.payload_bytes == outcome.scenario.payload_bytes &&
-        other.scenario.subscribers == outcome.scenario.subscribers) {
-      return &other;
-    }
-  }
-  return nullptr;
-}
-
-// The share of the limit for metric `index`; 1 is the limit itself.
-std::string Ratio(const std::vector<Outcome>& outcomes, const Outcome& outcome,
-                  size_t index) {
-  const Outcome* reference = FindReference(outcomes, outcome);
-  if (reference == nullptr) return "-";
-  const double limit = reference->series[index].Median();
-  if (limit <= 0) return "-";
-  return Fixed(outcome.series[index].Median() / limit, 2);
+// A metric of an outcome as a multiple of that of `other`.
+std::string Ratio(const Outcome& outcome, const Outcome* other, size_t metric) {
+  if (other == nullptr) return "-";
+  const double whole = other->series[metric].Median();
+  if (whole <= 0) return "-";
+  return Fixed(outcome.series[metric].Median() / whole, 2);
 }
 
 Row ThroughputRow(const std::vector<Outcome>& all, const Outcome& outcome) {
@@ -73,13 +60,20 @@ Row ThroughputRow(const std::vector<Outcome>& all, const Outcome& outcome) {
           HumanNumber(deliveries),
           Fixed(bytes / 1e9, 2),
           Fixed(outcome.series[1].Median() * 100, 1) + " %",
-          Ratio(all, outcome, 0)};
+          Ratio(outcome, FindReference(all, scenario), 0),
+          Ratio(outcome, FindBestPeer(all, scenario, 0), 0)};
 }
 
 Row RoundTripRow(const std::vector<Outcome>& all, const Outcome& outcome) {
-  return {WithSpread(outcome.series[0]), WithSpread(outcome.series[1]),
-          WithSpread(outcome.series[2]), Ratio(all, outcome, 0),
-          Ratio(all, outcome, 1)};
+  const Scenario& scenario = outcome.scenario;
+  const Outcome* relay = FindReference(all, scenario);
+  return {WithSpread(outcome.series[0]),
+          WithSpread(outcome.series[1]),
+          WithSpread(outcome.series[2]),
+          Ratio(outcome, relay, 0),
+          Ratio(outcome, relay, 1),
+          Ratio(outcome, FindBestPeer(all, scenario, 0), 0),
+          Ratio(outcome, FindBestPeer(all, scenario, 1), 1)};
 }
 
 Row IdleRow(const std::vector<Outcome>&, const Outcome& outcome) {
@@ -99,12 +93,13 @@ std::vector<TableKind> TableKinds() {
       {Kind::kThroughput,
        "Throughput: messages that every subscriber has received, each second",
        {"work", "contestant", "messages/s", "min .. max", "deliveries/s",
-        "GB/s", "delivered", "of relay"},
+        "GB/s", "delivered", "of relay", "of best peer"},
        &ThroughputRow},
       {Kind::kRoundTrip,
        "Round trip A -> broker -> B -> broker -> A, in microseconds",
        {"work", "contestant", "p50 (min .. max)", "p99 (min .. max)",
-        "p99.9 (min .. max)", "p50 / relay", "p99 / relay"},
+        "p99.9 (min .. max)", "p50 / relay", "p99 / relay", "p50 / best peer",
+        "p99 / best peer"},
        &RoundTripRow},
       {Kind::kIdle,
        "Idle connections: growth of the broker for each, in bytes",
@@ -114,15 +109,21 @@ std::vector<TableKind> TableKinds() {
   };
 }
 
+// Stands in a row instead of its figures. A failure's text may be long; it
+// follows the tables.
+std::string WhyNone(const Outcome& outcome) {
+  return outcome.refusal.empty() ? "FAILED"
+                                 : absl::StrCat("cannot: ", outcome.refusal);
+}
+
 Table MakeTable(const std::vector<Outcome>& outcomes, const TableKind& kind) {
   Table table = {kind.title, kind.header, {}};
   for (const Outcome& outcome : outcomes) {
     if (outcome.scenario.kind != kind.kind) continue;
     Row row = {outcome.scenario.title, outcome.contestant};
-    const Row figures =
-        outcome.failure.empty() ? kind.row(outcomes, outcome) : Row{"FAILED"};
+    const Row figures = outcome.complete() ? kind.row(outcomes, outcome)
+                                           : Row{WhyNone(outcome)};
     row.insert(row.end(), figures.begin(), figures.end());
-    row.resize(table.header.size());
     table.rows.push_back(std::move(row));
   }
   return table;
@@ -137,8 +138,11 @@ std::string FormatRow(const Row& row, const std::vector<size_t>& widths,
                       TableForm form) {
   const bool markdown = form == TableForm::kMarkdown;
   std::string line = markdown ? "|" : "";
-  for (size_t i = 0; i < row.size(); ++i) {
-    const std::string cell = Pad(row[i], widths[i], /*left=*/i < 2);
+  const bool figures = row.size() == widths.size();
+  for (size_t i = 0; i < widths.size(); ++i) {
+    if (i >= row.size() && !markdown) break;
+    const std::string cell = Pad(i < row.size() ? row[i] : "", widths[i],
+                                 /*left=*/i < kLabels || !figures);
     absl::StrAppend(&line, markdown ? " " : "  ", cell, markdown ? " |" : "");
   }
   return line + "\n";
@@ -148,7 +152,7 @@ std::string MarkdownRule(const std::vector<size_t>& widths) {
   std::string line = "|";
   for (size_t i = 0; i < widths.size(); ++i) {
     const std::string dashes(widths[i] + 1, '-');
-    absl::StrAppend(&line, i < 2 ? dashes + "-" : dashes + ":", "|");
+    absl::StrAppend(&line, i < kLabels ? dashes + "-" : dashes + ":", "|");
   }
   return line + "\n";
 }
@@ -158,6 +162,8 @@ std::string FormatTable(const Table& table, TableForm form) {
   for (size_t i = 0; i < table.header.size(); ++i) {
     widths.push_back(table.header[i].size());
     for (const Row& row : table.rows) {
+      // What stands instead of figures may be wider than its column.
+      if (i >= kLabels && row.size() < table.header.size()) continue;
       widths[i] = std::max(widths[i], row[i].size());
     }
   }
@@ -183,13 +189,17 @@ std::string FormatMachine(const Machine& machine, const Settings& settings) {
 }  // namespace
 
 std::string FormatReport(const Machine& machine, const Settings& settings,
-                         const std::vector<Outcome>& outcomes, TableForm form) {
+                         const Results& results, TableForm form) {
   std::string text = FormatMachine(machine, settings);
   for (const TableKind& kind : TableKinds()) {
-    const Table table = MakeTable(outcomes, kind);
+    const Table table = MakeTable(results.outcomes, kind);
     if (!table.rows.empty()) absl::StrAppend(&text, FormatTable(table, form));
   }
-  for (const Outcome& outcome : outcomes) {
+  for (const Absence& absence : results.absences) {
+    absl::StrAppend(&text, "MISSING: ", absence.contestant, ": ",
+                    absence.reason, "\n");
+  }
+  for (const Outcome& outcome : results.outcomes) {
     if (outcome.failure.empty()) continue;
     absl::StrAppend(&text, "FAILED: ", outcome.scenario.name, ", ",
                     outcome.contestant, ": ", outcome.failure, "\n");

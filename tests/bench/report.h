@@ -2,7 +2,8 @@
 //
 // The outcomes as tables for people: plain text, or Markdown for
 // docs/performance.md. Every figure is a median with its smallest and largest
-// run; "of relay" is the share of the limit that is reached.
+// run; "of relay" is the share of the limit that is reached, "of best peer" is
+// measured by the best of the peers at the same work.
 
 #ifndef IPC_TESTS_BENCH_REPORT_H_
 #define IPC_TESTS_BENCH_REPORT_H_
@@ -19,7 +20,7 @@ enum class TableForm { kText, kMarkdown };
 
 // Ends with a line break.
 std::string FormatReport(const Machine& machine, const Settings& settings,
-                         const std::vector<Outcome>& outcomes, TableForm form);
+                         const Results& results, TableForm form);
 
 }  // namespace ipc::bench
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -24,6 +25,12 @@ absl::Status Dispatch(const Contestant& contestant, const RoleCommand& command,
   if (role == kSubscriberRole) return contestant.RunSubscriber(work, control);
   if (role == kPingerRole) return contestant.RunPinger(work, control);
   if (role == kEchoRole) return contestant.RunEcho(work, control);
+  if (role == kLoadPublisherRole) {
+    return contestant.RunLoadPublisher(work, control);
+  }
+  if (role == kLoadSubscriberRole) {
+    return contestant.RunLoadSubscriber(work, control);
+  }
   if (role == kIdleRole) return contestant.RunIdle(work, control);
   return absl::InvalidArgumentError("no such role: " + role);
 }
@@ -50,14 +57,31 @@ absl::StatusOr<Process> StartRole(const RoleCommand& command) {
       absl::StrCat("--role=", command.role),
       absl::StrCat("--contestant=", command.contestant),
       absl::StrCat("--address=", work.address),
+      absl::StrCat("--folder=", work.folder),
       absl::StrCat("--payload-bytes=", work.payload_bytes),
       absl::StrCat("--messages=", work.messages),
+      absl::StrCat("--publishers=", work.publishers),
       absl::StrCat("--subscribers=", work.subscribers),
+      absl::StrCat("--index=", work.index),
       absl::StrCat("--connections=", work.connections),
       absl::StrCat("--subscriptions-each=", work.subscriptions_each),
   };
   if (work.best_effort) options.argv.push_back("--best-effort");
+  if (work.typed) options.argv.push_back("--typed");
   return Process::Start(options);
+}
+
+absl::StatusOr<Broker> StartRoleBroker(const std::string& contestant, Work work,
+                                       const std::string& file) {
+  work.address = absl::StrCat(work.folder, "/", file);
+  Broker broker;
+  broker.address = work.address;
+  auto process = StartRole({kBrokerRole, contestant, std::move(work)});
+  if (!process.ok()) return process.status();
+  broker.process = *std::move(process);
+  auto ready = AwaitReports({&broker.process}, "ready", broker.process);
+  if (!ready.ok()) return ready.status();
+  return broker;
 }
 
 CLI::App* AddRoleCommand(CLI::App& app, RoleCommand* command) {
@@ -67,12 +91,16 @@ CLI::App* AddRoleCommand(CLI::App& app, RoleCommand* command) {
   role->add_option("--role", command->role)->required();
   role->add_option("--contestant", command->contestant)->required();
   role->add_option("--address", work.address)->required();
+  role->add_option("--folder", work.folder);
   role->add_option("--payload-bytes", work.payload_bytes);
   role->add_option("--messages", work.messages);
+  role->add_option("--publishers", work.publishers);
   role->add_option("--subscribers", work.subscribers);
+  role->add_option("--index", work.index);
   role->add_option("--connections", work.connections);
   role->add_option("--subscriptions-each", work.subscriptions_each);
   role->add_flag("--best-effort", work.best_effort);
+  role->add_flag("--typed", work.typed);
   return role;
 }
 

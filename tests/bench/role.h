@@ -27,10 +27,17 @@ inline constexpr char kPublisherRole[] = "publisher";
 inline constexpr char kSubscriberRole[] = "subscriber";
 inline constexpr char kPingerRole[] = "pinger";
 inline constexpr char kEchoRole[] = "echo";
+inline constexpr char kLoadPublisherRole[] = "load-publisher";
+inline constexpr char kLoadSubscriberRole[] = "load-subscriber";
 inline constexpr char kIdleRole[] = "idle";
 
 // Starts this program in a role.
 absl::StatusOr<Process> StartRole(const RoleCommand& command);
+
+// A contestant's broker that is this program in kBrokerRole, as soon as it is
+// ready. Its address is `file` in the work's folder.
+absl::StatusOr<Broker> StartRoleBroker(const std::string& contestant, Work work,
+                                       const std::string& file);
 
 // Adds the subcommand; `command` is borrowed and filled by parsing.
 CLI::App* AddRoleCommand(CLI::App& app, RoleCommand* command);

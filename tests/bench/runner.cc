@@ -132,11 +132,12 @@ void RunScenario(const Scenario& scenario, const Contestants& contestants,
   std::vector<Outcome> mine(contestants.size());
   Tell(scenario.name);
   const auto runs = [&](size_t i) {
-    return contestants[i]->Supports(scenario) && mine[i].failure.empty();
+    return contestants[i]->Concerns(scenario) && mine[i].complete();
   };
   for (size_t i = 0; i < contestants.size(); ++i) {
     mine[i].scenario = scenario;
     mine[i].contestant = contestants[i]->name();
+    mine[i].refusal = contestants[i]->Refuses(scenario);
     if (runs(i)) CalibrateInto(*contestants[i], settings, &mine[i]);
   }
   for (uint32_t run = 0; run < settings.runs; ++run) {
@@ -145,32 +146,49 @@ void RunScenario(const Scenario& scenario, const Contestants& contestants,
     }
   }
   for (size_t i = 0; i < contestants.size(); ++i) {
-    if (contestants[i]->Supports(scenario)) {
+    if (contestants[i]->Concerns(scenario)) {
       outcomes->push_back(std::move(mine[i]));
     }
   }
 }
 
+// Takes out, and tells of, those that are missing.
+std::vector<Absence> TakeAbsences(Contestants* contestants) {
+  std::vector<Absence> absences;
+  for (const auto& contestant : *contestants) {
+    const std::string reason = contestant->Missing();
+    if (reason.empty()) continue;
+    absences.push_back({contestant->name(), reason});
+    Tell(absl::StrCat("MISSING: ", contestant->name(), ": ", reason));
+  }
+  std::erase_if(*contestants,
+                [](const auto& c) { return !c->Missing().empty(); });
+  return absences;
+}
+
 }  // namespace
 
-absl::StatusOr<std::vector<Outcome>> RunAll(const Settings& settings) {
-  std::vector<Outcome> outcomes;
+absl::StatusOr<Results> RunAll(const Settings& settings) {
+  Results results;
   try {  // std::regex has no other way to tell a bad expression
     const std::regex only(settings.only);
     const std::regex names(settings.contestants);
     Contestants contestants = MakeContestants();
     std::erase_if(contestants, [&](const auto& contestant) {
-      return !std::regex_search(contestant->name(), names);
+      return !settings.contestants.empty() &&
+             !std::regex_match(contestant->name(), names);
     });
+    results.absences = TakeAbsences(&contestants);
     for (const Scenario& scenario : AllScenarios()) {
+      if (settings.quick && !scenario.quick) continue;
       if (!std::regex_search(scenario.name, only)) continue;
-      RunScenario(scenario, contestants, settings, &outcomes);
+      RunScenario(scenario, contestants, settings, &results.outcomes);
     }
   } catch (const std::regex_error& error) {
     return absl::InvalidArgumentError(
         absl::StrCat("bad regular expression: ", error.what()));
   }
-  if (outcomes.empty()) {
+  if (results.outcomes.empty()) {
     std::string names;
     for (const Scenario& scenario : AllScenarios()) {
       absl::StrAppend(&names, " ", scenario.name);
@@ -178,7 +196,7 @@ absl::StatusOr<std::vector<Outcome>> RunAll(const Settings& settings) {
     return absl::NotFoundError(
         absl::StrCat("nothing matches; the scenarios are", names));
   }
-  return outcomes;
+  return results;
 }
 
 }  // namespace ipc::bench

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The list of scenarios, in the order in which they run and are printed. The
-// sizes stand for a sensor's sample (64 B), a record (1 KiB), a picture (256
-// KiB) and a frame or file (1 MiB); one to eight shows what a delivery costs.
+// sizes stand for a sensor's sample (64 B), a record (1 KiB), a page of samples
+// (16 KiB), a picture (256 KiB) and a frame or file (1 MiB); one to eight shows
+// what a delivery costs, eight to one what many connections do.
 
 #include "tests/bench/scenario.h"
 
@@ -21,19 +22,31 @@ std::string SizeText(uint64_t bytes, const char* space) {
   return absl::StrCat(bytes, space, "B");
 }
 
-Scenario Throughput(uint64_t payload_bytes, uint32_t subscribers,
-                    bool best_effort = false) {
+Scenario Throughput(uint64_t payload_bytes, uint32_t publishers,
+                    uint32_t subscribers) {
   Scenario scenario;
   scenario.kind = Kind::kThroughput;
   scenario.payload_bytes = payload_bytes;
+  scenario.publishers = publishers;
   scenario.subscribers = subscribers;
-  scenario.best_effort = best_effort;
-  scenario.name =
-      absl::StrCat("throughput/", SizeText(payload_bytes, ""),
-                   "/1:", subscribers, best_effort ? "/best-effort" : "");
-  scenario.title =
-      absl::StrCat(SizeText(payload_bytes, " "), ", 1:", subscribers,
-                   best_effort ? " best effort" : "");
+  scenario.name = absl::StrCat("throughput/", SizeText(payload_bytes, ""), "/",
+                               publishers, ":", subscribers);
+  scenario.title = absl::StrCat(SizeText(payload_bytes, " "), ", ", publishers,
+                                ":", subscribers);
+  return scenario;
+}
+
+Scenario BestEffort(Scenario scenario) {
+  scenario.best_effort = true;
+  scenario.name += "/best-effort";
+  scenario.title += " best effort";
+  return scenario;
+}
+
+Scenario Typed(Scenario scenario) {
+  scenario.typed = true;
+  scenario.name += "/typed";
+  scenario.title += " typed";
   return scenario;
 }
 
@@ -43,6 +56,18 @@ Scenario RoundTrip(uint64_t payload_bytes) {
   scenario.payload_bytes = payload_bytes;
   scenario.name = absl::StrCat("round-trip/", SizeText(payload_bytes, ""));
   scenario.title = SizeText(payload_bytes, " ");
+  return scenario;
+}
+
+Scenario UnderLoad(Scenario scenario) {
+  scenario.load = {kMiB, 300, 4};
+  scenario.name += "/under-load";
+  scenario.title += " under load";
+  return scenario;
+}
+
+Scenario Quick(Scenario scenario) {
+  scenario.quick = true;
   return scenario;
 }
 
@@ -60,16 +85,26 @@ Scenario Idle(uint32_t subscriptions_each) {
 
 std::vector<Scenario> AllScenarios() {
   return {
-      Throughput(64, 1),
-      Throughput(64, 1, /*best_effort=*/true),
-      Throughput(64, 8),
-      Throughput(kKiB, 1),
-      Throughput(kKiB, 8),
-      Throughput(256 * kKiB, 1),
-      Throughput(256 * kKiB, 8),
-      Throughput(kMiB, 1),
-      RoundTrip(64),
-      RoundTrip(kMiB),
+      Quick(Throughput(64, 1, 1)),
+      BestEffort(Throughput(64, 1, 1)),
+      Quick(Throughput(64, 1, 8)),
+      Throughput(64, 8, 1),
+      Typed(Throughput(64, 1, 1)),
+      Quick(Throughput(kKiB, 1, 1)),
+      Throughput(kKiB, 1, 8),
+      Throughput(kKiB, 8, 1),
+      Typed(Throughput(kKiB, 1, 1)),
+      Throughput(16 * kKiB, 1, 1),
+      Throughput(16 * kKiB, 1, 8),
+      Quick(Throughput(256 * kKiB, 1, 1)),
+      Throughput(256 * kKiB, 1, 8),
+      Throughput(kMiB, 1, 1),
+      Throughput(kMiB, 1, 8),
+      Quick(RoundTrip(64)),
+      RoundTrip(kKiB),
+      RoundTrip(64 * kKiB),
+      Quick(RoundTrip(kMiB)),
+      UnderLoad(RoundTrip(64)),
       Idle(0),
       Idle(1),
   };

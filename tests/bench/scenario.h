@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What is measured. A scenario is the same work for every contestant; its name
-// is what --only selects by, for example "throughput/64B/1:8".
+// is what --only selects by, for example "throughput/64B/1:8" (1 publisher, 8
+// subscribers).
 
 #ifndef IPC_TESTS_BENCH_SCENARIO_H_
 #define IPC_TESTS_BENCH_SCENARIO_H_
@@ -14,13 +15,24 @@ namespace ipc::bench {
 
 enum class Kind { kThroughput, kRoundTrip, kIdle };
 
+// Bulk beside a round trip.
+struct Load {
+  uint64_t payload_bytes = 0;  // 0: there is none
+  uint32_t messages_per_second = 0;
+  uint32_t subscribers = 0;
+};
+
 struct Scenario {
   Kind kind = Kind::kThroughput;
   std::string name;
   std::string title;  // in a table, without the kind
   uint64_t payload_bytes = 0;
+  uint32_t publishers = 1;
   uint32_t subscribers = 1;
   bool best_effort = false;         // of the subscriptions
+  bool typed = false;               // payloads are Records (record.h)
+  Load load = {};                   // of a round trip
+  bool quick = false;               // also part of --quick
   uint32_t subscriptions_each = 0;  // of an idle connection
 };
 
