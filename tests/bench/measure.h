@@ -38,7 +38,8 @@ struct Effort {
 //   round trip  p50, p99, p99.9 (us); under load also load_share
 //   idle        rss, pss, private_dirty (bytes for each connection)
 // `folder` is an empty one for the broker's files; its socket is removed.
-// Errors: what failed; nothing that was started is left.
+// Errors: kResourceExhausted if the contestant cannot do so much (a load); else
+// what failed; nothing that was started is left.
 absl::StatusOr<Sample> Measure(const Contestant& contestant,
                                const Scenario& scenario, const Effort& effort,
                                const std::string& folder);

@@ -11,6 +11,8 @@
 #ifndef IPC_TESTS_BENCH_PEER_H_
 #define IPC_TESTS_BENCH_PEER_H_
 
+#include <signal.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -81,19 +83,23 @@ class Peer : public Contestant {
   static std::string MissingProgram(const std::string& name);
 };
 
-// A broker with this command line that listens on the Unix socket `path`, as
-// soon as it accepts connections. argv[0] is a program's name. Its output is
-// dropped. Errors: kAborted if it ends.
-absl::StatusOr<Broker> StartUnixServer(std::vector<std::string> argv,
+struct ServerOptions {
+  std::vector<std::string> argv;  // argv[0] is a program's name
+  int stop_signal = SIGTERM;      // that makes it end with status 0
+};
+
+// Starts a broker and returns it as soon as `probe`, which is called every few
+// milliseconds, says true of it. Its output goes to a file in the work's
+// folder. Errors: kAborted if it ends, with the last that it wrote;
+// kDeadlineExceeded after kStepNsMax.
+absl::StatusOr<Broker> StartServer(const Work& work,
+                                   const ServerOptions& server,
+                                   const std::function<bool(Broker&)>& probe);
+
+// As above, with its address `path`, a Unix socket on which it listens.
+absl::StatusOr<Broker> StartUnixServer(const Work& work,
+                                       const ServerOptions& server,
                                        const std::string& path);
-
-// Calls `probe` every few milliseconds until it says true. Errors: kAborted if
-// the broker ends; kDeadlineExceeded after kStepNsMax.
-absl::Status AwaitServer(const Process& process,
-                         const std::function<bool()>& probe);
-
-// Starts a server; its output is dropped.
-absl::StatusOr<Process> StartServer(std::vector<std::string> argv);
 
 // Writes a server's configuration. Errors: kInternal.
 absl::Status WriteFile(const std::string& path, const std::string& text);

@@ -51,6 +51,15 @@ class Absent : public Contestant {
   const std::string reason_;
 };
 
+std::string LastLine(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  for (std::string next; std::getline(file, next);) {
+    if (!next.empty()) line = next;
+  }
+  return line;
+}
+
 }  // namespace
 
 std::unique_ptr<Contestant> MakeMissing(const std::string& name,
@@ -81,41 +90,41 @@ absl::Status WriteFile(const std::string& path, const std::string& text) {
   return file ? absl::OkStatus() : ErrnoStatus(path);
 }
 
-absl::StatusOr<Process> StartServer(std::vector<std::string> argv) {
-  ProcessOptions options;
-  options.label = argv[0];
-  argv[0] = Peer::FindProgram(argv[0]);
-  options.argv = std::move(argv);
-  options.control_pipes = false;
-  options.quiet = true;
-  return Process::Start(options);
-}
-
-absl::Status AwaitServer(const Process& process,
-                         const std::function<bool()>& probe) {
+absl::StatusOr<Broker> StartServer(const Work& work,
+                                   const ServerOptions& server,
+                                   const std::function<bool(Broker&)>& probe) {
   constexpr int kProbeMs = 5;
-  const int64_t deadline_ns = MonotonicNs() + kStepNsMax;
-  while (!probe()) {
-    if (MonotonicNs() > deadline_ns) {
-      return absl::DeadlineExceededError("the broker does not answer");
-    }
-    const std::string end = process.DescribeEnd(kProbeMs);
-    if (!end.empty()) return absl::AbortedError("the " + end);
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<Broker> StartUnixServer(std::vector<std::string> argv,
-                                       const std::string& path) {
-  auto process = StartServer(std::move(argv));
+  ProcessOptions options;
+  options.label = server.argv[0];
+  options.argv = server.argv;
+  options.argv[0] = Peer::FindProgram(server.argv[0]);
+  options.stop_signal = server.stop_signal;
+  options.control_pipes = false;
+  options.log = absl::StrCat(work.folder, "/server.log");
+  auto process = Process::Start(options);
   if (!process.ok()) return process.status();
   Broker broker;
   broker.process = *std::move(process);
-  broker.address = path;
-  auto status =
-      AwaitServer(broker.process, [&] { return ConnectUnix(path).ok(); });
-  if (!status.ok()) return status;
+  const int64_t deadline_ns = MonotonicNs() + kStepNsMax;
+  while (!probe(broker)) {
+    if (MonotonicNs() > deadline_ns) {
+      return absl::DeadlineExceededError("the broker does not answer");
+    }
+    const std::string end = broker.process.DescribeEnd(kProbeMs);
+    if (end.empty()) continue;
+    return absl::AbortedError(
+        absl::StrCat("the ", end, ": ", LastLine(options.log)));
+  }
   return broker;
+}
+
+absl::StatusOr<Broker> StartUnixServer(const Work& work,
+                                       const ServerOptions& server,
+                                       const std::string& path) {
+  return StartServer(work, server, [&](Broker& broker) {
+    broker.address = path;
+    return ConnectUnix(path).ok();
+  });
 }
 
 }  // namespace ipc::bench

@@ -128,13 +128,18 @@ absl::StatusOr<Process> Process::Start(const ProcessOptions& options) {
   if (!to_child.ok()) return to_child.status();
   auto from_child = MakePipe();
   if (!from_child.ok()) return from_child.status();
-  Fd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
   std::vector<std::string> arguments = options.argv;
   std::vector<std::string> environment = Environment(options.environment);
   const std::vector<char*> argv = Pointers(arguments);
   const std::vector<char*> envp = Pointers(environment);
   const bool control = options.control_pipes;
-  const int error = options.quiet ? null.get() : STDERR_FILENO;
+  Fd log;
+  if (!options.log.empty()) {
+    log = Fd(open(options.log.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    if (!log.valid()) return ErrnoStatus(options.log);
+  }
+  const int error = log.valid() ? log.get() : STDERR_FILENO;
   const Streams streams = {control ? to_child->read.get() : null.get(),
                            control ? from_child->write.get() : error, error};
   const pid_t parent = getpid();
@@ -145,6 +150,7 @@ absl::StatusOr<Process> Process::Start(const ProcessOptions& options) {
   }
   Process process;
   process.label_ = options.label;
+  process.stop_signal_ = options.stop_signal;
   process.pid_ = pid;
   process.pid_fd_ = OpenPidFd(pid);
   if (!process.pid_fd_.valid()) return ErrnoStatus("pidfd_open");
@@ -163,6 +169,7 @@ Process& Process::operator=(Process&& other) noexcept {
   Kill();
   label_ = std::move(other.label_);
   pid_ = std::exchange(other.pid_, -1);
+  stop_signal_ = other.stop_signal_;
   pid_fd_ = std::move(other.pid_fd_);
   input_ = std::move(other.input_);
   output_ = std::move(other.output_);
@@ -197,7 +204,7 @@ absl::StatusOr<std::optional<Report>> Process::ReadReport() {
 absl::Status Process::Stop(bool terminate) {
   if (pid_ < 0) return absl::OkStatus();
   terminate = terminate || !input_.valid();
-  if (terminate) kill(pid_, SIGTERM);
+  if (terminate) kill(pid_, stop_signal_);
   input_.Close();
   const std::optional<int> status = Reap(kStopMsMax);
   if (!status.has_value()) {
@@ -206,7 +213,7 @@ absl::Status Process::Stop(bool terminate) {
         absl::StrCat("the ", label_, " did not end when asked to"));
   }
   if (*status == 0) return absl::OkStatus();
-  if (terminate && WIFSIGNALED(*status) && WTERMSIG(*status) == SIGTERM) {
+  if (terminate && WIFSIGNALED(*status) && WTERMSIG(*status) == stop_signal_) {
     return absl::OkStatus();
   }
   return absl::AbortedError(

@@ -4,11 +4,12 @@
 // pipes (control.h), or a broker that is a program of its own.
 //
 // A child never outlives the runner (PR_SET_PDEATHSIG), nor its Process: the
-// destructor kills it by its pid. Its stderr is the runner's.
+// destructor kills it by its pid.
 
 #ifndef IPC_TESTS_BENCH_PROCESS_H_
 #define IPC_TESTS_BENCH_PROCESS_H_
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -30,7 +31,8 @@ struct ProcessOptions {
   // Whether stdin and stdout are the control pipes; else stdin is /dev/null
   // and stdout goes where stderr goes.
   bool control_pipes = true;
-  bool quiet = false;  // stderr goes to /dev/null
+  int stop_signal = SIGTERM;  // asks it to end, where no pipe does
+  std::string log;            // a file for stderr; empty: it is the runner's
 };
 
 // One line from a role.
@@ -62,7 +64,7 @@ class Process {
   // How it ended, if it has or does within the time; else nothing.
   std::string DescribeEnd(int timeout_ms) const;
 
-  // Closes the control pipe, or sends SIGTERM where there is none or
+  // Closes the control pipe, or sends its signal where there is none or
   // `terminate` says so, and waits for the end. Errors: kAborted if it ended
   // in any other way than asked; kDeadlineExceeded (then it is killed).
   absl::Status Stop(bool terminate = false);
@@ -75,6 +77,7 @@ class Process {
 
   std::string label_;
   pid_t pid_ = -1;
+  int stop_signal_ = SIGTERM;
   Fd pid_fd_;
   Fd input_;
   Fd output_;

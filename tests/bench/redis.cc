@@ -122,9 +122,10 @@ class Redis : public Peer {
   absl::StatusOr<Broker> StartBroker(const Work& work) const override {
     const std::string path = absl::StrCat(work.folder, "/redis.sock");
     return StartUnixServer(
-        {"redis-server", "--port", "0", "--unixsocket", path, "--dir",
-         work.folder, "--save", "", "--appendonly", "no",
-         "--client-output-buffer-limit", "pubsub 0 0 0"},
+        work,
+        {{"redis-server", "--port", "0", "--unixsocket", path, "--dir",
+          work.folder, "--save", "", "--appendonly", "no",
+          "--client-output-buffer-limit", "pubsub 0 0 0"}},
         path);
   }
 

@@ -65,7 +65,8 @@ constexpr double kGrowthMax = 50;
 uint64_t FirstTry(const Scenario& scenario) {
   if (scenario.kind == Kind::kRoundTrip) return 50;
   constexpr uint64_t kBytes = 8 << 20;
-  return std::clamp<uint64_t>(kBytes / scenario.payload_bytes, 16, 100'000);
+  // Some make a hundred system calls for a message to eight.
+  return std::clamp<uint64_t>(kBytes / scenario.payload_bytes, 16, 5'000);
 }
 
 // The messages that one run of about `run_ns` needs.
@@ -102,7 +103,12 @@ void Tell(const std::string& line) {
 }
 
 void Fail(const absl::Status& status, Outcome* outcome) {
-  outcome->failure = std::string(status.message());
+  const std::string text(status.message());
+  if (absl::IsResourceExhausted(status)) {
+    outcome->refusal = text;
+    return Tell(absl::StrCat("  cannot: ", outcome->contestant, ": ", text));
+  }
+  outcome->failure = text;
   Tell(absl::StrCat("  FAILED: ", outcome->contestant, ": ", outcome->failure));
 }
 
