@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "tests/bench/file.h"
 #include "tests/bench/peer.h"
 
 namespace ipc::bench {

@@ -8,6 +8,7 @@
 //   bench --only 'round-trip'  some scenarios
 //   bench --json               one JSON object
 //   bench --markdown           the tables of docs/performance.md
+//   bench --plots docs/plots   also pictures, as SVG
 //
 // Results go to stdout, progress to stderr. Exit status: 0 if every
 // measurement is complete, 1 if one FAILED, 2 for bad arguments.
@@ -23,6 +24,7 @@
 #include "tests/bench/clock.h"
 #include "tests/bench/json.h"
 #include "tests/bench/machine.h"
+#include "tests/bench/plots.h"
 #include "tests/bench/report.h"
 #include "tests/bench/role.h"
 #include "tests/bench/runner.h"
@@ -36,6 +38,7 @@ struct CommandLine {
   bool quick = false;
   bool json = false;
   bool markdown = false;
+  std::string plots;  // a folder; empty: none
   uint32_t runs = 0;  // 0: as --quick or --full says
 };
 
@@ -52,6 +55,7 @@ void AddOptions(CLI::App& app, CommandLine* line) {
                  "contestants, by such an expression for whole names");
   auto* json = app.add_flag("--json", line->json, "one JSON object");
   app.add_flag("--markdown", line->markdown, "Markdown tables")->excludes(json);
+  app.add_option("--plots", line->plots, "a folder for SVG pictures");
 }
 
 Settings MakeSettings(const CommandLine& line) {
@@ -83,6 +87,14 @@ int RunBench(const CommandLine& line) {
       line.json ? FormatJson(machine, settings, *results)
                 : FormatReport(machine, settings, *results, form);
   std::fputs(text.c_str(), stdout);
+  if (!line.plots.empty()) {
+    auto status = WritePlots(line.plots, MakePlots(machine, *results));
+    if (!status.ok()) {
+      std::fprintf(stderr, "bench: %s\n",
+                   std::string(status.message()).c_str());
+      return 2;
+    }
+  }
   return std::any_of(results->outcomes.begin(), results->outcomes.end(),
                      [](const Outcome& o) { return !o.failure.empty(); })
              ? 1

@@ -10,6 +10,7 @@
 #include <poll.h>
 
 #include "absl/strings/str_cat.h"
+#include "tests/bench/file.h"
 #include "tests/bench/peer.h"
 
 namespace ipc::bench {

@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/bench/clock.h"
+#include "tests/bench/file.h"
 #include "tests/bench/peer.h"
 
 namespace ipc::bench {

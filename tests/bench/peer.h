@@ -101,9 +101,6 @@ absl::StatusOr<Broker> StartUnixServer(const Work& work,
                                        const ServerOptions& server,
                                        const std::string& path);
 
-// Writes a server's configuration. Errors: kInternal.
-absl::Status WriteFile(const std::string& path, const std::string& text);
-
 // A contestant that only says why it is missing.
 std::unique_ptr<Contestant> MakeMissing(const std::string& name,
                                         const std::string& reason);

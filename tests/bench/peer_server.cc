@@ -83,13 +83,6 @@ std::string Peer::MissingProgram(const std::string& name) {
   return FindProgram(name).empty() ? name + " is not installed" : "";
 }
 
-absl::Status WriteFile(const std::string& path, const std::string& text) {
-  std::ofstream file(path);
-  file << text;
-  file.close();
-  return file ? absl::OkStatus() : ErrnoStatus(path);
-}
-
 absl::StatusOr<Broker> StartServer(const Work& work,
                                    const ServerOptions& server,
                                    const std::function<bool(Broker&)>& probe) {
