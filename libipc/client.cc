@@ -32,7 +32,7 @@ Client::~Client() { impl_->Stop(); }
 
 absl::StatusOr<RawPublisher> Client::Advertise(
     std::string_view topic, const google::protobuf::Descriptor& type,
-    PublisherOptions options) {
+    const PublisherOptions& options) {
   core::ChannelType channel;
   channel.type_name = type.full_name();
   channel.retain_last = options.retain_last;
@@ -45,8 +45,8 @@ absl::StatusOr<RawPublisher> Client::Advertise(
   return RawPublisher(impl_, number);
 }
 
-absl::StatusOr<RawPublisher> Client::AdvertiseRaw(std::string_view topic,
-                                                  PublisherOptions options) {
+absl::StatusOr<RawPublisher> Client::AdvertiseRaw(
+    std::string_view topic, const PublisherOptions& options) {
   IPC_ASSIGN_OR_RETURN(
       uint32_t number,
       impl_->OpenChannel(topic, {.retain_last = options.retain_last,
@@ -54,16 +54,16 @@ absl::StatusOr<RawPublisher> Client::AdvertiseRaw(std::string_view topic,
   return RawPublisher(impl_, number);
 }
 
-absl::StatusOr<RawSubscription> Client::SubscribeRaw(std::string_view pattern,
-                                                     MessageHandler handler,
-                                                     SubscribeOptions options) {
+absl::StatusOr<RawSubscription> Client::SubscribeRaw(
+    std::string_view pattern, MessageHandler handler,
+    const SubscribeOptions& options) {
   IPC_ASSIGN_OR_RETURN(std::shared_ptr<SubscriptionImpl> subscription,
                        impl_->Subscribe(pattern, std::move(handler), options));
   return RawSubscription(impl_, std::move(subscription));
 }
 
-absl::StatusOr<RawSubscription> Client::SubscribeRaw(std::string_view pattern,
-                                                     SubscribeOptions options) {
+absl::StatusOr<RawSubscription> Client::SubscribeRaw(
+    std::string_view pattern, const SubscribeOptions& options) {
   return SubscribeRaw(pattern, nullptr, options);
 }
 

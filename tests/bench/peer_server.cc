@@ -73,7 +73,7 @@ std::string Peer::FindProgram(const std::string& name) {
       absl::StrCat(path == nullptr ? "" : path, ":/usr/local/sbin:/usr/sbin");
   for (const std::string& folder :
        std::vector<std::string>(absl::StrSplit(folders, ':'))) {
-    const std::string file = absl::StrCat(folder, "/", name);
+    std::string file = absl::StrCat(folder, "/", name);
     if (!folder.empty() && access(file.c_str(), X_OK) == 0) return file;
   }
   return "";

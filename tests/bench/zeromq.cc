@@ -42,7 +42,7 @@ absl::Status Send(void* socket, const std::string& topic,
     return ZmqStatus("zmq_msg_init_size");
   }
   char* data = static_cast<char*>(zmq_msg_data(&message));
-  std::memcpy(data, topic.data(), topic.size());
+  std::copy(topic.begin(), topic.end(), data);
   std::memcpy(data + topic.size(), payload.data(), payload.size());
   while (zmq_msg_send(&message, socket, 0) < 0) {
     if (errno != EINTR) return ZmqStatus("zmq_msg_send");

@@ -31,7 +31,6 @@
 namespace ipc::model {
 namespace {
 
-using wire::FrameHeader;
 using wire::FrameKind;
 using wire::GapReason;
 

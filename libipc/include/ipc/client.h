@@ -126,7 +126,7 @@ class IPC_EXPORT Client {
   // are not acknowledged; kResourceExhausted for a broker's limit.
   template <typename T>
   absl::StatusOr<Publisher<T>> Advertise(std::string_view topic,
-                                         PublisherOptions options = {}) {
+                                         const PublisherOptions& options = {}) {
     absl::StatusOr<RawPublisher> raw =
         Advertise(topic, *T::descriptor(), options);
     if (!raw.ok()) return raw.status();
@@ -136,10 +136,10 @@ class IPC_EXPORT Client {
   // for the call.
   absl::StatusOr<RawPublisher> Advertise(
       std::string_view topic, const google::protobuf::Descriptor& type,
-      PublisherOptions options = {});
+      const PublisherOptions& options = {});
   // For bytes of no declared type.
-  absl::StatusOr<RawPublisher> AdvertiseRaw(std::string_view topic,
-                                            PublisherOptions options = {});
+  absl::StatusOr<RawPublisher> AdvertiseRaw(
+      std::string_view topic, const PublisherOptions& options = {});
 
   // Subscribes to every topic that matches `pattern` (topic.h) and returns
   // when the broker has confirmed it: every message accepted after that
@@ -151,23 +151,23 @@ class IPC_EXPORT Client {
   // handler(const T&); the objects are borrowed for the call. A payload that
   // T cannot parse is consumed, not handed over, and told by a kRefused event.
   template <typename T, typename Handler>
-  absl::StatusOr<Subscription<T>> Subscribe(std::string_view pattern,
-                                            Handler handler,
-                                            SubscribeOptions options = {});
+  absl::StatusOr<Subscription<T>> Subscribe(
+      std::string_view pattern, Handler handler,
+      const SubscribeOptions& options = {});
   // The pull form: take messages with Next().
   template <typename T>
-  absl::StatusOr<Subscription<T>> Subscribe(std::string_view pattern,
-                                            SubscribeOptions options = {}) {
+  absl::StatusOr<Subscription<T>> Subscribe(
+      std::string_view pattern, const SubscribeOptions& options = {}) {
     absl::StatusOr<RawSubscription> raw = SubscribeRaw(pattern, options);
     if (!raw.ok()) return raw.status();
     return Subscription<T>(*std::move(raw));
   }
   // Any messages, as bytes.
-  absl::StatusOr<RawSubscription> SubscribeRaw(std::string_view pattern,
-                                               MessageHandler handler,
-                                               SubscribeOptions options = {});
-  absl::StatusOr<RawSubscription> SubscribeRaw(std::string_view pattern,
-                                               SubscribeOptions options = {});
+  absl::StatusOr<RawSubscription> SubscribeRaw(
+      std::string_view pattern, MessageHandler handler,
+      const SubscribeOptions& options = {});
+  absl::StatusOr<RawSubscription> SubscribeRaw(
+      std::string_view pattern, const SubscribeOptions& options = {});
 
   // Tells `handler` of the clients that come and go: at first everybody who is
   // there, this client included, then each change. Does not wait. Over a
@@ -236,9 +236,9 @@ class IPC_EXPORT Client {
 };
 
 template <typename T, typename Handler>
-absl::StatusOr<Subscription<T>> Client::Subscribe(std::string_view pattern,
-                                                  Handler handler,
-                                                  SubscribeOptions options) {
+absl::StatusOr<Subscription<T>> Client::Subscribe(
+    std::string_view pattern, Handler handler,
+    const SubscribeOptions& options) {
   absl::StatusOr<RawSubscription> raw = SubscribeRaw(
       pattern,
       [handler = std::move(handler), impl = impl_.get(),
