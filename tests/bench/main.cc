@@ -22,6 +22,7 @@
 
 #include "CLI/CLI.hpp"
 #include "tests/bench/clock.h"
+#include "tests/bench/folder.h"
 #include "tests/bench/json.h"
 #include "tests/bench/machine.h"
 #include "tests/bench/plots.h"
@@ -73,6 +74,7 @@ Settings MakeSettings(const CommandLine& line) {
 int RunBench(const CommandLine& line) {
   signal(SIGPIPE, SIG_IGN);
   RaiseDescriptorLimit();
+  RemoveFolderOnSignals();
   const Settings settings = MakeSettings(line);
   const Machine machine = ReadMachine();
   auto results = RunAll(settings);

@@ -70,6 +70,9 @@ struct Streams {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(kExecFailed);  // it died before the prctl
   signal(SIGPIPE, SIG_DFL);
+  sigset_t none;  // the runner blocks some
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
   dup2(streams.in, STDIN_FILENO);
   dup2(streams.out, STDOUT_FILENO);
   dup2(streams.error, STDERR_FILENO);

@@ -7,47 +7,18 @@
 
 #include "tests/bench/runner.h"
 
-#include <stdlib.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <regex>
-#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "tests/bench/clock.h"
+#include "tests/bench/folder.h"
 #include "tests/bench/measure.h"
-#include "tests/bench/socket.h"
 
 namespace ipc::bench {
 namespace {
-
-// A folder in the system's place for temporary files, removed at the end.
-class TemporaryFolder {
- public:
-  static absl::StatusOr<std::unique_ptr<TemporaryFolder>> Make() {
-    std::error_code error;
-    const auto parent = std::filesystem::temp_directory_path(error);
-    std::string path = (parent / "ipc-bench-XXXXXX").string();
-    if (error || mkdtemp(path.data()) == nullptr) {
-      return ErrnoStatus("cannot make a folder like " + path);
-    }
-    return std::unique_ptr<TemporaryFolder>(new TemporaryFolder(path));
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  explicit TemporaryFolder(std::string path) : path_(std::move(path)) {}
-  const std::string path_;
-};
 
 absl::StatusOr<Sample> MeasureInFolder(const Contestant& contestant,
                                        const Scenario& scenario,
