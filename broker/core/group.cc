@@ -80,16 +80,17 @@ void Groups::Enter(Subscription* member, Subscription* head,
   Group* group = head->group.get();
   member->request = request;
   member->membership.group = group;
-  member->membership.present = true;
+  // Until RESUMED it may be made again on the same connection.
+  const bool comes = !std::exchange(member->membership.present, true);
   group->members.emplace(member->created, member);
-  ++group->present;
+  if (comes) ++group->present;
   if (subscribe.resume) {
     group->confirmed = true;
     head->resumed_until = state_.now + kRecoveryGrace;
   }
   TakePositions(member, subscribe.positions);
   if (member->membership.held > 0) Stalls::Watch(&state_, member);
-  if (group->present == 1) {
+  if (comes && group->present == 1) {
     // Its publishers may not know of it before it was confirmed once.
     links_.AwaitPublishers(head, 1, group->confirmed);
     links_.OnReaderReady(head);
@@ -173,13 +174,13 @@ void Groups::SetAside(Subscription* member) {
 
 bool Groups::LetGo(Subscription* member, Reading* reading, bool alone) {
   Share& share = *reading->share;
+  const bool interrupted = share.under_way.member == member->created;
+  if (interrupted) share.under_way = {};
   if (alone) {
     share.LetGoAsDone(member->created);
     acknowledgement_.OnConsumed(reading, share.consumed());
     return false;
   }
-  const bool interrupted = share.under_way.member == member->created;
-  if (interrupted) share.under_way = {};
   return share.LetGo(member->created) || interrupted;
 }
 

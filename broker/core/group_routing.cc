@@ -126,8 +126,16 @@ void Routing::MissInGroup(Reading* reading, uint64_t sequence,
   if (share.consumed() != reading->consumed) {
     acknowledgement_.OnConsumed(reading, share.consumed());
   }
-  Subscription* told = FirstPresent(*reading->link->subscription->group);
-  if (told != nullptr) AddGap(told, *reading->channel, sequence, reason);
+  // A notice is in nobody's share, so nothing but its queue bounds it.
+  for (const auto& [number, member] :
+       reading->link->subscription->group->members) {
+    if (!member->membership.present ||
+        member->lane.queue.bytes() + kFrameHeaderBytes > member->bytes) {
+      continue;
+    }
+    AddGap(member, *reading->channel, sequence, reason);
+    return;
+  }
 }
 
 void Routing::AbortInGroup(Reading* reading) {

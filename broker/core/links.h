@@ -135,6 +135,9 @@ class Links {
   void TellLost(Reading* reading, uint64_t first, uint64_t last);
   void TellGap(Reading* reading, uint64_t first, uint64_t last,
                wire::GapReason reason);
+  // Announced already.
+  void AddGap(Reading* reading, uint64_t first, uint64_t last,
+              wire::GapReason reason);
   void TellSkipped(Reading* reading);
   // What it lacks up to `last` is lost to it, because it has stalled.
   void GiveUp(Reading* reading, uint64_t last);

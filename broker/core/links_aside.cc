@@ -21,6 +21,12 @@ void Links::TellLost(Reading* reading, uint64_t first, uint64_t last) {
 
 void Links::TellGap(Reading* reading, uint64_t first, uint64_t last,
                     wire::GapReason reason) {
+  Announce(*reading);
+  AddGap(reading, first, last, reason);
+}
+
+void Links::AddGap(Reading* reading, uint64_t first, uint64_t last,
+                   wire::GapReason reason) {
   Subscription* subscription = reading->link->subscription;
   if (subscription->group != nullptr) {
     subscription = FirstPresent(*subscription->group);
@@ -29,7 +35,6 @@ void Links::TellGap(Reading* reading, uint64_t first, uint64_t last,
   Connection* connection = subscription->session->connection;
   if (connection == nullptr) return;  // it will say what it lacks, again
   const Channel& channel = *reading->channel;
-  Announce(*reading);
   connection->outbox.AddGap(
       &subscription->lane,
       {ToNumber(channel.topic->id), ToNumber(channel.publisher->number), first,
@@ -74,8 +79,10 @@ void Links::TellSkipped(Reading* reading) {
 
 void Links::GiveUp(Reading* reading, uint64_t last) {
   if (reading->share != nullptr) {
-    for (const SequenceSpan& span : reading->share->GiveUp(last)) {
-      TellGap(reading, span.first, span.last, wire::GapReason::kStalled);
+    const std::vector<SequenceSpan> lost = reading->share->GiveUp(last);
+    if (!lost.empty()) Announce(*reading);
+    for (const SequenceSpan& span : lost) {
+      AddGap(reading, span.first, span.last, wire::GapReason::kStalled);
     }
     acknowledgement_.OnConsumed(reading, reading->share->consumed());
     return;

@@ -58,9 +58,11 @@ void Outbox::AddGap(Lane* lane, const wire::Gap& gap) {
   lane->CountMissing(gap.reason, gap.last - gap.first + 1);
   if (lane->latest != nullptr) {
     lane->latest->PushGap(gap);
+  } else if (lane->drop_newest) {
+    lane->queue.PushGapBehind(gap);
   } else {
     lane->queue.PushGap(gap);
-    if (!lane->drop_newest) Bound(lane);
+    Bound(lane);
   }
   List(lane);
 }

@@ -53,6 +53,11 @@ class Queue {
                         uint64_t bytes_max);
   // A GAP behind all that is here.
   void PushGap(const wire::Gap& gap);
+  // The same, of a queue for PushWhatFits.
+  void PushGapBehind(const wire::Gap& gap) {
+    lost_is_last_ = true;
+    lost_.Add(gap);
+  }
   // Drops the oldest frame; `bytes` must not be 0. Returns whether a
   // publication is lost that was not before.
   bool DropOldest(wire::GapReason reason = wire::GapReason::kDepth);

@@ -152,6 +152,9 @@ void Requests::TakeReaders(Channel* channel, const wire::Open& open) {
     }
     Subscription* subscription =
         sessions_.AwaitSubscription(session, reader.subscription);
+    // A member has no links of its own: what it once read without its group
+    // is not its any more.
+    if (subscription->membership.group != nullptr) continue;
     if (subscription->reliable &&
         (subscription->pattern.empty() ||
          MatchPattern(subscription->pattern, open.topic))) {
@@ -318,6 +321,10 @@ absl::Status Requests::CheckGroup(const Session& session,
       GroupKey(subscribe.group, subscribe.pattern, session.key.uid);
   auto known = state_.sessions_by_key.find(key);
   if (known == state_.sessions_by_key.end()) {
+    if (state_.group_sessions >= kGroupsMax) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the limit is ", kGroupsMax, " groups"));
+    }
     if (state_.sessions.size() < kSessionsMax) return absl::OkStatus();
     return absl::ResourceExhaustedError(absl::StrCat(
         "the limit is ", kSessionsMax, " clients and groups together"));

@@ -272,6 +272,21 @@ bool Routing::Refuses(Channel* channel, const FrameHeader& header,
   return true;
 }
 
+// Whether a frame of a publication that is sent again is the one that is due. A
+// publisher that repeats parts of one must not fill a reader's queue with them.
+bool Routing::ContinuesResend(Reading* reading, const FrameHeader& header) {
+  if (header.fragment == 0) {
+    reading->resent = header.sequence;
+    reading->resent_fragments = 0;
+  }
+  if (header.sequence != reading->resent ||
+      header.fragment != reading->resent_fragments) {
+    return false;
+  }
+  ++reading->resent_fragments;
+  return true;
+}
+
 // Sent again for one reader. A frame that nobody waits for any more is no
 // fault: LEAVE may have crossed it.
 void Routing::OnResent(Session* session, Frame* frame) {
@@ -279,8 +294,15 @@ void Routing::OnResent(Session* session, Frame* frame) {
   Link* link = links_.Find(session, ReaderId{frame->header.session});
   if (link == nullptr || !links_.TakesResent(link)) return;
   const Channel& channel = *session->channels[frame->header.target];
+  // No publication has these.
+  if (frame->header.sequence == 0 || frame->header.sequence > kSequenceMax) {
+    return;
+  }
   auto reading = link->readings.find(channel.topic->id);
-  if (reading == link->readings.end()) return;
+  if (reading == link->readings.end() ||
+      !ContinuesResend(reading->second.get(), frame->header)) {
+    return;
+  }
   Subscription* subscription = link->subscription;
   if (reading->second->share != nullptr) {
     if ((frame->header.flags & wire::kFlagExpired) != 0) {

@@ -83,6 +83,8 @@ class Routing {
   // Its last publication is one that nobody gets.
   void TellMissing(Channel* channel, wire::GapReason reason);
   void OnResent(Session* session, wire::Frame* frame);
+  static bool ContinuesResend(Reading* reading,
+                              const wire::FrameHeader& header);
   absl::Status OnExpired(Channel* channel, const wire::FrameHeader& header);
   // Whether the subscription had room for it. Tells of one publication.
   bool TellMissing(Subscription* subscription, const Channel& channel,

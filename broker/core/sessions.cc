@@ -166,12 +166,12 @@ void Sessions::End(Session* session) {
   }
   // In the stream of each reader, behind the last of this publisher's messages.
   for (auto& [id, link] : session->links) {
+    links_.TellSkippedOf(link.get());
     if (const Group* group = link->subscription->group.get()) {
       for (auto& [number, member] : group->members) {
         TellGone(member, session->number);
       }
     } else {
-      links_.TellSkippedOf(link.get());
       TellGone(link->subscription, session->number);
     }
   }

@@ -14,15 +14,6 @@ uint64_t LengthOf(const SequenceSpan& span) {
   return span.last - span.first + 1;
 }
 
-// The span with `sequence` in it, or the end.
-std::deque<SequenceSpan>::iterator Find(std::deque<SequenceSpan>* spans,
-                                        uint64_t sequence) {
-  return std::find_if(spans->begin(), spans->end(),
-                      [sequence](const SequenceSpan& span) {
-                        return span.first <= sequence && sequence <= span.last;
-                      });
-}
-
 }  // namespace
 
 void SequenceSet::Add(uint64_t first, uint64_t last) {
@@ -73,6 +64,14 @@ bool SequenceSet::Contains(uint64_t sequence) const {
   return next != spans_.begin() && std::prev(next)->second >= sequence;
 }
 
+std::deque<SequenceSpan>::iterator Share::Holding::Find(uint64_t sequence) {
+  if (!all.Contains(sequence)) return spans.end();
+  return std::find_if(spans.begin(), spans.end(),
+                      [sequence](const SequenceSpan& span) {
+                        return span.first <= sequence && sequence <= span.last;
+                      });
+}
+
 void Share::Restart(uint64_t consumed) {
   begin_ = consumed_ = given_ = consumed;
   open_.Clear();
@@ -93,7 +92,9 @@ void Share::Give(uint64_t member, uint64_t first, uint64_t last) {
   if (first > given_) PassOver(first - 1);
   if (!open_.empty()) open_.Remove(first, last);
   given_ = std::max(given_, last);
-  std::deque<SequenceSpan>& spans = held_[member].spans;
+  Holding& holding = held_[member];
+  holding.all.Add(first, last);
+  std::deque<SequenceSpan>& spans = holding.spans;
   if (!spans.empty() && spans.back().last + 1 == first) {
     spans.back().last = last;
   } else {
@@ -120,15 +121,17 @@ uint64_t Share::Acknowledge(uint64_t member, uint64_t sequence) {
   auto held = held_.find(member);
   if (held == held_.end()) return 0;
   std::deque<SequenceSpan>& spans = held->second.spans;
-  auto reached = Find(&spans, sequence);
+  auto reached = held->second.Find(sequence);
   if (reached == spans.end()) return 0;
   const bool counts = !held->second.copies;
   uint64_t count = sequence - reached->first + 1;
   for (auto span = spans.begin(); span != reached; ++span) {
     if (counts) Done(span->first, span->last);
+    held->second.all.Remove(span->first, span->last);
     count += LengthOf(*span);
   }
   if (counts) Done(reached->first, sequence);
+  held->second.all.Remove(reached->first, sequence);
   reached->first = sequence + 1;
   if (reached->first > reached->last) ++reached;
   spans.erase(spans.begin(), reached);
@@ -141,13 +144,14 @@ uint64_t Share::GiveBack(uint64_t member, uint64_t received) {
   if (held == held_.end()) return 0;
   std::deque<SequenceSpan>& spans = held->second.spans;
   const bool counts = !held->second.copies;
-  auto from = Find(&spans, received);
+  auto from = held->second.Find(received);
   uint64_t count = 0;
   if (from == spans.end()) {
     from = spans.begin();
   } else {
     if (received < from->last) {
       if (counts) open_.Add(received + 1, from->last);
+      held->second.all.Remove(received + 1, from->last);
       count += from->last - received;
       from->last = received;
     }
@@ -155,6 +159,7 @@ uint64_t Share::GiveBack(uint64_t member, uint64_t received) {
   }
   for (auto span = from; span != spans.end(); ++span) {
     if (counts) open_.Add(span->first, span->last);
+    held->second.all.Remove(span->first, span->last);
     count += LengthOf(*span);
   }
   spans.erase(from, spans.end());
@@ -183,12 +188,25 @@ void Share::LetGoAsDone(uint64_t member) {
 
 std::vector<SequenceSpan> Share::GiveUp(uint64_t last) {
   std::vector<SequenceSpan> lost = open_.TakeUpTo(last);
+  if (under_way.sequence <= last) under_way = {};
   if (last > given_) {
     lost.push_back({given_ + 1, last});
     given_ = last;
   }
-  for (const SequenceSpan& span : lost) Done(span.first, span.last);
-  return lost;
+  SequenceSet told;
+  for (const SequenceSpan& span : lost) {
+    Done(span.first, span.last);
+    told.Add(span.first, span.last);
+  }
+  // Who has a copy was sent it.
+  if (lost.empty()) return lost;
+  for (const auto& [member, holding] : held_) {
+    if (!holding.copies) continue;
+    for (const SequenceSpan& span : holding.spans) {
+      told.Remove(span.first, span.last);
+    }
+  }
+  return told.TakeUpTo(last);
 }
 
 uint64_t Share::HeldBy(uint64_t member) const {

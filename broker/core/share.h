@@ -104,8 +104,13 @@ class Share {
 
  private:
   struct Holding {
-    std::deque<SequenceSpan> spans;  // not empty
+    std::deque<SequenceSpan> spans;  // not empty; in the order of giving
+    SequenceSet all;                 // the same, to be found in
     bool copies = false;
+
+    // The span with `sequence` in it, or the end. A sequence that is not here
+    // costs little, so that ACKs that mean nothing do.
+    std::deque<SequenceSpan>::iterator Find(uint64_t sequence);
   };
 
   void Done(uint64_t first, uint64_t last);

@@ -4,6 +4,8 @@
 
 #include "broker/core/stalls.h"
 
+#include <utility>
+
 namespace ipc::broker {
 
 void Stalls::OnConsumed(Subscription* subscription) {
@@ -28,11 +30,11 @@ void Stalls::Readmit(Subscription* subscription) {
 }
 
 void Stalls::Watch(State* state, Subscription* subscription) {
-  subscription->stall.watched = true;
-  subscription->stall.consumed = false;
-  subscription->stall.told = false;
-  subscription->stall.idle_since = state->now;
-  Check(state, subscription);
+  Stall& stall = subscription->stall;
+  stall.consumed = false;
+  stall.told = false;
+  stall.idle_since = state->now;
+  if (!std::exchange(stall.watched, true)) Check(state, subscription);
 }
 
 void Stalls::Check(State* state, Subscription* subscription) {

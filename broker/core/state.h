@@ -136,6 +136,10 @@ struct Reading {
   // If the channel retains: the last value may not have reached it.
   bool lacks_value = false;
   std::unique_ptr<Share> share;  // a group's; instead of resend_from
+  // The publication that is being sent again, and how many of its fragments
+  // came: others than the next are none.
+  uint64_t resent = 0;
+  uint32_t resent_fragments = 0;
 };
 
 // All readings between one publisher's session and one subscription.

@@ -110,7 +110,13 @@ static_assert(kChannelsPerSessionMax * 24 < kControlFrameBytesMax);
 inline constexpr uint32_t kSubscriptionsPerSessionMax = 65'536;
 inline constexpr size_t kReadersPerChannelMax = 65'536;
 static_assert(kReadersPerChannelMax * 48 < kControlFrameBytesMax);
+// Of what a publisher says it goes on with. A GAP has sequences as times, which
+// have a sign; and at 100 million a second it takes 1,400 years to get there.
+inline constexpr uint64_t kSequenceMax = uint64_t{1} << 62;
 inline constexpr size_t kPositionsPerSubscriptionMax = 16'384;
+// Groups, which take the places of sessions.
+inline constexpr size_t kGroupsMax = 10'000;
+static_assert(kGroupsMax + kConnectionsMax < kSessionsMax);
 // Each is looked at whenever one is to be chosen.
 inline constexpr size_t kGroupMembersMax = 256;
 // Publications given to one member and not acknowledged. The publishers'

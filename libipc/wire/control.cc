@@ -186,6 +186,7 @@ bool Parse(std::string_view payload, Open* message) {
   auto proto = ParseProto<pb::Open>(payload);
   if (!proto || proto->channel() == 0 || proto->first_sequence() == 0 ||
       proto->next_sequence() < proto->first_sequence() ||
+      proto->next_sequence() > kSequenceMax ||
       !IsHashOrEmpty(proto->schema_hash()) ||
       !GetReaders(proto->readers(), &message->readers)) {
     return false;

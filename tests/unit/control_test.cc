@@ -394,7 +394,7 @@ TEST(ControlTest, OpenNamesARangeThatStartsAtOneOrLater) {
       p.set_next_sequence(next);
     });
   };
-  const uint64_t max = ~uint64_t{0};
+  const uint64_t max = kSequenceMax;
   EXPECT_FALSE(accepts(0, 0));
   EXPECT_FALSE(accepts(0, 1));
   EXPECT_FALSE(accepts(1, 0));
@@ -405,6 +405,7 @@ TEST(ControlTest, OpenNamesARangeThatStartsAtOneOrLater) {
   EXPECT_TRUE(accepts(1, max));
   EXPECT_TRUE(accepts(max, max));
   EXPECT_FALSE(accepts(max, max - 1));
+  EXPECT_FALSE(accepts(1, max + 1)) << "a GAP could not name it";
 }
 
 // -- Hashes --
