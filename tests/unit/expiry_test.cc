@@ -23,7 +23,6 @@ using absl::StatusCode;
 using test::BrokerEnd;
 using test::Got;
 using test::LinesOf;
-using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
