@@ -91,10 +91,6 @@ uint64_t Queue::Lose(const wire::FrameHeader& header, wire::GapReason reason) {
 }
 
 void Queue::PushGap(const wire::Gap& gap) {
-  if (lost_is_last_) {
-    lost_.Add(gap);
-    return;
-  }
   if (ends_in_gap_ && !blocks_.empty()) {
     std::vector<std::byte>& last = blocks_.back().bytes;
     std::byte* frame = last.data() + last.size() - kFrameHeaderBytes;
