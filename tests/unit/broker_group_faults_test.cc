@@ -113,6 +113,25 @@ TEST_F(BrokerGroupFaultsTest, AMessageThatWasCutWhenAllStalledIsNobodys) {
   EXPECT_THAT(SequencesOf(first_.Take(), FrameKind::kDeliver), ElementsAre(3));
 }
 
+TEST_F(BrokerGroupFaultsTest, GroupsDoNotTakeAllPlacesOfSessions) {
+  auto enter = [this](uint64_t number) {
+    const auto id = static_cast<uint32_t>(number);
+    wire::Subscribe subscribe = test::SubscribeMessage(id, "t");
+    subscribe.group = "g" + std::to_string(number);
+    first_.Send(subscribe, number);
+    return first_.Only<wire::Result>().code;
+  };
+  for (uint64_t i = 1; i <= kGroupsMax; ++i) {
+    ASSERT_EQ(enter(i), absl::StatusCode::kOk) << i;
+  }
+  EXPECT_EQ(enter(kGroupsMax + 1), absl::StatusCode::kResourceExhausted);
+  // One that is there takes no further place.
+  wire::Subscribe another = test::SubscribeMessage(1, "t");
+  another.group = "g1";
+  second_.Send(another, 1);
+  EXPECT_EQ(second_.Only<wire::Result>().code, absl::StatusCode::kOk);
+}
+
 // Alternating between channels, so that they are not merged.
 TEST_F(BrokerGroupFaultsTest, NoticesAreBounded) {
   publisher_.Open(1, "a");
