@@ -60,6 +60,8 @@ class SubscriptionImpl {
   };
 
   bool manual() const { return options.acknowledge == Acknowledge::kManual; }
+  // A message is consumed when the handler has returned.
+  bool direct() const { return handler != nullptr && !manual(); }
 
   std::string pattern;
   MessageHandler handler;  // empty: pull form
@@ -252,6 +254,8 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   // -- Handing over (client_subscribe.cc)
 
   void Deliver(const wire::Frame& frame);
+  void DeliverOther(const wire::Frame& frame, const core::Delivery& delivery);
+  void HandOver(const core::Delivery& delivery);
   void SetAside(Message message, std::shared_ptr<core::Stream> stream,
                 std::unique_ptr<Event> gap);
   void SetDispatching(const std::shared_ptr<SubscriptionImpl>& subscription)

@@ -253,6 +253,10 @@ void ClientImpl::HandleFrames() {
   // A handler may have ended the client.
   while (!stopping_ && inbound_.Next(&frame)) {
     if (!handling_ && !deferred_.empty()) RunDeferred();
+    if (frame.header.kind == wire::FrameKind::kDeliver) [[likely]] {
+      Deliver(frame);
+      continue;
+    }
     absl::Status status = HandleFrame(frame);
     if (!status.ok()) {
       Disconnect(status);
@@ -277,9 +281,6 @@ void ClientImpl::HandleFrames() {
 absl::Status ClientImpl::HandleFrame(const wire::Frame& frame) {
   core::Receiving& receiving = session_.receiving();
   switch (frame.header.kind) {
-    case wire::FrameKind::kDeliver:
-      Deliver(frame);
-      return absl::OkStatus();
     case wire::FrameKind::kSelect: {
       SubscriptionId id{frame.header.target};
       receiving.OnSelect(id);

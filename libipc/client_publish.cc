@@ -240,6 +240,9 @@ void ClientImpl::FlushTail(MonotonicTime now) {
 void ClientImpl::Send() {
   if (sending_ || full_ || broken_ || !socket_.valid()) return;
   core::Publishing& publishing = session_.publishing();
+  if (OnLoopThread()) {
+    session_.receiving().AppendAcksAlong(now_, publishing.control());
+  }
   sending_ = true;
   int fd = socket_.get();
   bool more = true;

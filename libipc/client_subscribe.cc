@@ -209,39 +209,58 @@ void ClientImpl::Deliver(const wire::Frame& frame) {
   std::optional<core::Delivery> delivery = receiving.OnDeliver(frame, now_);
   if (!delivery.has_value() || current_ == nullptr) return;
   ++received_;
-  core::Stream* stream = delivery->stream;
-  if (current_->manual()) receiving.OnHandedOver(*delivery);
+  // As most do: it goes where the last one went.
+  if (delivery->stream == current_stream_.get() && current_ == dispatched_ &&
+      current_->direct() && frame.header.last_fragment == 0 &&
+      delivery->first_missing == 0 && !handling_ && deferred_.empty())
+      [[likely]] {
+    HandOver(*delivery);
+    return;
+  }
+  DeliverOther(frame, *delivery);
+}
+
+void ClientImpl::DeliverOther(const wire::Frame& frame,
+                              const core::Delivery& delivery) {
+  core::Receiving& receiving = session_.receiving();
+  core::Stream* stream = delivery.stream;
+  if (current_->manual()) receiving.OnHandedOver(delivery);
   std::unique_ptr<Event> gap;
-  if (delivery->first_missing != 0) [[unlikely]] {
-    gap = GapOf(stream, delivery->first_missing, delivery->sequence - 1,
+  if (delivery.first_missing != 0) {
+    gap = GapOf(stream, delivery.first_missing, delivery.sequence - 1,
                 wire::GapReason::kUnspecified);
   }
   // Being told of the gap may turn the loop, as a handler may.
   if (handling_ || current_->handler == nullptr || !deferred_.empty() ||
-      gap != nullptr) [[unlikely]] {
-    Message message = MessageOf(*delivery).Clone();
+      gap != nullptr) {
+    Message message = MessageOf(delivery).Clone();
     SetAside(std::move(message), receiving.last_stream(), std::move(gap));
     return;
   }
   if (stream != current_stream_.get()) {
     current_stream_ = receiving.last_stream();
-    current_message_ = MessageOf(*delivery);
+    current_message_ = MessageOf(delivery);
   }
+  SetDispatching(current_);
   // A message put together from fragments must survive the next one.
   std::vector<std::byte> assembly;
   if (frame.header.last_fragment != 0) assembly.swap(stream->assembly);
-  current_message_.Rebind(delivery->sequence, delivery->time_ns,
-                          delivery->payload);
+  HandOver(delivery);
+  if (stream->assembly.empty()) stream->assembly.swap(assembly);
+}
+
+// To the handler of the subscription that is being dispatched.
+void ClientImpl::HandOver(const core::Delivery& delivery) {
+  current_message_.Rebind(delivery.sequence, delivery.time_ns,
+                          delivery.payload);
   // The handler may remove the subscription, and turn the loop.
-  SubscriptionImpl* subscription = current_.get();
-  SetDispatching(current_);
+  SubscriptionImpl* subscription = dispatched_.get();
   bool turned = Run(subscription, current_message_);
-  if (turned || dispatched_->manual()) {
-    Consume(dispatched_.get(), current_stream_, delivery->sequence,
-            delivery->payload.size());
+  if (turned || subscription->manual()) [[unlikely]] {
+    Consume(subscription, current_stream_, delivery.sequence,
+            delivery.payload.size());
   } else {
-    receiving.OnConsumed(*delivery, now_);
-    if (stream->assembly.empty()) stream->assembly.swap(assembly);
+    session_.receiving().OnConsumed(delivery, now_);
   }
 }
 

@@ -64,9 +64,8 @@ void Receiving::OnDisconnected() {
     subscription->by_wire.clear();
     subscription->to_acknowledge.clear();
     for (auto& [key, stream] : subscription->streams) {
-      stream->acknowledge = false;
+      stream->Unlist();
       stream->on_wire = false;
-      stream->unacknowledged_bytes = 0;
       stream->assembly = {};
       stream->next_fragment = 0;
     }
@@ -122,7 +121,7 @@ void Receiving::Rename(uint64_t key) {
     auto stream = subscription->by_wire.find(key);
     if (stream == subscription->by_wire.end()) continue;
     stream->second->on_wire = false;
-    stream->second->acknowledge = false;
+    stream->second->Unlist();
     std::erase_if(subscription->to_acknowledge,
                   [&](const std::shared_ptr<Stream>& listed) {
                     return listed.get() == stream->second;
@@ -144,7 +143,12 @@ Stream* Receiving::StreamOf(const wire::FrameHeader& header) {
     const wire::Announce& source = *announced->second;
     std::shared_ptr<Stream>& owned =
         selected_->streams[{source.session, source.channel}];
-    if (owned == nullptr) owned = std::make_shared<Stream>();
+    if (owned == nullptr) {
+      owned = std::make_shared<Stream>();
+      if (!selected_->reliable()) {
+        owned->acknowledge_at_bytes = Stream::kNotCounted;
+      }
+    }
     Bind(announced->second, owned.get());
     stream = owned.get();
   }
@@ -304,18 +308,9 @@ void Receiving::OnConsumed(Subscription* subscription,
   List(subscription, stream, now);
 }
 
-void Receiving::OnConsumed(const Delivery& delivery, MonotonicTime now) {
-  Stream* stream = delivery.stream;
-  stream->consumed = delivery.sequence;
-  if (!stream->missing.empty()) [[unlikely]]
-    PassMissing(stream);
+void Receiving::OnMuchConsumed(Stream* stream, MonotonicTime now) {
   // The handler may have given the subscription up or seen the connection go.
-  if (stream != cached_stream_ || !selected_->reliable()) return;
-  stream->unacknowledged_bytes += delivery.payload.size() + kFrameHeaderBytes;
-  if (!stream->acknowledge ||
-      stream->unacknowledged_bytes >= stream->source->ack_bytes) {
-    List(selected_, cached_owner_, now);
-  }
+  if (stream == cached_stream_) List(selected_, cached_owner_, now);
 }
 
 void Receiving::OnHandedOver(const Delivery& delivery) {
@@ -352,12 +347,13 @@ void Receiving::OnAcknowledged(Subscription* subscription,
 void Receiving::List(Subscription* subscription,
                      const std::shared_ptr<Stream>& stream, MonotonicTime now) {
   if (!stream->on_wire) return;
-  if (!stream->acknowledge) {
-    stream->acknowledge = true;
+  if (stream->acknowledge_at_bytes == Stream::kUnlisted) {
+    stream->acknowledge_at_bytes =
+        std::max<uint64_t>(stream->source->ack_bytes, 1);
     subscription->to_acknowledge.push_back(stream);
     acknowledge_at_ = std::min(acknowledge_at_, now + kAcknowledgeDelay);
   }
-  if (stream->unacknowledged_bytes >= stream->source->ack_bytes) {
+  if (stream->unacknowledged_bytes >= stream->acknowledge_at_bytes) {
     acknowledge_at_ = now;
   }
 }
@@ -370,8 +366,7 @@ void Receiving::AppendAcks(std::string* control) {
         {.kind = wire::FrameKind::kSelect, .target = ToNumber(id)}, "",
         control);
     for (const std::shared_ptr<Stream>& stream : subscription->to_acknowledge) {
-      stream->acknowledge = false;
-      stream->unacknowledged_bytes = 0;
+      stream->Unlist();
       wire::AppendFrame({.kind = wire::FrameKind::kAck,
                          .target = ToNumber(stream->source->topic_id),
                          .session = ToNumber(stream->source->session_number),

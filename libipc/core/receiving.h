@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -25,6 +26,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "libipc/base/ids.h"
+#include "libipc/base/limits.h"
 #include "libipc/base/monotonic_time.h"
 #include "libipc/wire/control.h"
 
@@ -63,8 +65,17 @@ struct Stream {
 
   // Acknowledgement.
   uint64_t unacknowledged_bytes = 0;
-  bool acknowledge = false;  // listed in its subscription
-  bool on_wire = false;      // `source` has the current connection's numbers
+  // With so many, something is to be done: kUnlisted, so at once, while the
+  // stream is not listed in its subscription; kNotCounted if it never is.
+  static constexpr uint64_t kUnlisted = 0;
+  static constexpr uint64_t kNotCounted = std::numeric_limits<uint64_t>::max();
+  uint64_t acknowledge_at_bytes = kUnlisted;
+  void Unlist() {
+    if (acknowledge_at_bytes != kNotCounted) acknowledge_at_bytes = kUnlisted;
+    unacknowledged_bytes = 0;
+  }
+
+  bool on_wire = false;  // `source` has the current connection's numbers
 };
 
 // A whole message to be handed over.
@@ -161,7 +172,17 @@ class Receiving {
                   const std::shared_ptr<Stream>& stream, uint64_t sequence,
                   size_t bytes, MonotonicTime now);
   // As above, for the last delivery.
-  void OnConsumed(const Delivery& delivery, MonotonicTime now);
+  void OnConsumed(const Delivery& delivery, MonotonicTime now) {
+    Stream* stream = delivery.stream;
+    stream->consumed = delivery.sequence;
+    stream->unacknowledged_bytes += delivery.payload.size() + kFrameHeaderBytes;
+    if (!stream->missing.empty()) [[unlikely]]
+      PassMissing(stream);
+    if (stream->unacknowledged_bytes >= stream->acknowledge_at_bytes)
+        [[unlikely]] {
+      OnMuchConsumed(stream, now);
+    }
+  }
   // With acknowledgement by hand: the last delivery is handed over, and
   // nothing is consumed by that. What the application acknowledges then, in any
   // order, is consumed as far as nothing before it is missing.
@@ -170,8 +191,13 @@ class Receiving {
                       const std::shared_ptr<Stream>& stream, uint64_t sequence,
                       MonotonicTime now);
   MonotonicTime acknowledge_at() const { return acknowledge_at_; }
-  // Appends the ACK frames that are due, or all of them.
+  // Appends all ACK frames.
   void AppendAcks(std::string* control);
+  // The same, when something else is sent anyway, if they have waited for half
+  // of their time. Who answers every message is not woken for them then.
+  void AppendAcksAlong(MonotonicTime now, std::string* control) {
+    if (acknowledge_at_ <= now + kAcknowledgeDelay / 2) AppendAcks(control);
+  }
 
   uint64_t duplicates() const { return duplicates_; }
 
@@ -190,6 +216,7 @@ class Receiving {
   std::span<const std::byte> Assemble(Stream* stream, const wire::Frame& frame);
   // Passes over what was told missing behind `consumed`.
   static void PassMissing(Stream* stream);
+  void OnMuchConsumed(Stream* stream, MonotonicTime now);
   void List(Subscription* subscription, const std::shared_ptr<Stream>& stream,
             MonotonicTime now);
 

@@ -19,6 +19,9 @@ namespace {
 
 constexpr size_t kEventsPerWait = 64;
 constexpr uint64_t kTimerKey = ~uint64_t{0};
+// A timer that fires for nothing wakes the process; this much later is worth
+// setting it anew.
+constexpr int64_t kMuchLaterNanoseconds = 500'000;
 
 uint32_t EpollMask(Interest interest) {
   switch (interest) {
@@ -90,9 +93,17 @@ void Poller::SetTimer(MonotonicTime deadline) {
       timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr) == 0);
 }
 
+bool Poller::IsMuchLater(MonotonicTime deadline) const {
+  return !timer_at_.IsNever() && !deadline.IsNever() &&
+         deadline.NanosecondsSince(timer_at_) >= kMuchLaterNanoseconds;
+}
+
 std::span<const PollEvent> Poller::Wait(MonotonicTime deadline) {
   bool waits = deadline != MonotonicTime();
-  if (waits && (deadline < timer_at_ || timer_fired_)) SetTimer(deadline);
+  if (waits &&
+      (timer_fired_ || deadline < timer_at_ || IsMuchLater(deadline))) {
+    SetTimer(deadline);
+  }
   int count = epoll_wait(fd_.get(), raw_.data(), static_cast<int>(raw_.size()),
                          waits ? -1 : 0);
   events_.clear();

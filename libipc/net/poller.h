@@ -4,8 +4,9 @@
 // with its events.
 //
 // Deadlines are kept by one timerfd that is set only when a deadline comes
-// before the one it is set for: a timeout for each wait would program the
-// timer each time, which costs a virtual machine more than the wait itself.
+// before the one it is set for, or much later: a timeout for each wait would
+// program the timer each time, which costs a virtual machine more than the wait
+// itself.
 
 #ifndef IPC_LIBIPC_NET_POLLER_H_
 #define IPC_LIBIPC_NET_POLLER_H_
@@ -55,6 +56,7 @@ class Poller {
  private:
   Poller(Fd fd, Fd timer);
   void SetTimer(MonotonicTime deadline);
+  bool IsMuchLater(MonotonicTime deadline) const;
 
   Fd fd_;
   Fd timer_;

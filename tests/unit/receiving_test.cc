@@ -283,6 +283,18 @@ TEST_F(ReceivingTest, AcknowledgesAtOnceWhatIsMuch) {
   EXPECT_EQ(receiving_.acknowledge_at(), now_ + kAcknowledgeDelay);
 }
 
+TEST_F(ReceivingTest, AcknowledgementsGoAlongWithWhatIsSentInTheirLaterHalf) {
+  const absl::Duration half = kAcknowledgeDelay / 2;
+  const MonotonicTime first = now_;
+  Handle(1);
+  std::string control;
+  receiving_.AppendAcksAlong(first + (half - absl::Nanoseconds(1)), &control);
+  EXPECT_EQ(control, "");
+  receiving_.AppendAcksAlong(first + half, &control);
+  EXPECT_EQ(control.size(), 2 * kFrameHeaderBytes);  // SELECT, ACK
+  EXPECT_THAT(Acks(), IsEmpty());
+}
+
 TEST_F(ReceivingTest, EachStreamIsAcknowledgedUnderItsSubscription) {
   Receiving::Subscription* other = Add("a/b");
   Announce(8, 3, 1, 6);

@@ -85,7 +85,7 @@ struct ClientOptions {
   // The publisher's log: bytes accepted and not yet acknowledged, headers
   // (40 bytes a message) included. 128 KiB to 1 GiB. Allocated at the first
   // Publish.
-  size_t window_bytes = size_t{4} << 20;
+  size_t window_bytes = size_t{8} << 20;
 };
 
 struct PublisherOptions {
