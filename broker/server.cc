@@ -60,26 +60,28 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Make(
                        .message_bytes_max = options.message_bytes_max,
                        .restarted = restarted,
                        .stall_timeout = options.stall_timeout};
-  return std::unique_ptr<Server>(new Server(std::move(poller),
-                                            std::move(listener), broker, log,
-                                            options.drain_timeout));
+  return std::unique_ptr<Server>(
+      new Server(std::move(poller), std::move(listener), broker, options, log));
 }
 
 Server::Server(net::Poller poller, net::Listener listener,
-               const BrokerOptions& options, Log* log,
-               absl::Duration drain_timeout)
+               const BrokerOptions& broker, const ServerOptions& options,
+               Log* log)
     : poller_(std::move(poller)),
       listener_(std::move(listener)),
-      broker_(options, net::Now()),
+      broker_(broker, net::Now()),
       log_(*log),
-      drain_timeout_(drain_timeout),
+      drain_timeout_(options.drain_timeout),
+      spin_(options.spin),
       buffer_(kControlFrameBytesMax + kReadBytes),
       last_id_(kFirstId) {}
 
 void Server::Run(int stop_fd) {
   if (!poller_.Add(stop_fd, kStopKey, net::Interest::kRead).ok()) return;
+  const auto wait = [this](MonotonicTime until) { return poller_.Wait(until); };
   for (;;) {
-    for (const net::PollEvent& event : poller_.Wait(NextDeadline())) {
+    for (const net::PollEvent& event :
+         spin_.Await(NextDeadline(), wait, net::Now)) {
       if (event.key == kStopKey) {
         Stop(stop_fd);
         return;

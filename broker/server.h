@@ -25,6 +25,7 @@
 #include "absl/status/statusor.h"
 #include "broker/core/broker.h"
 #include "broker/log.h"
+#include "broker/spin.h"
 #include "libipc/net/fd.h"
 #include "libipc/net/poller.h"
 #include "libipc/net/unix_socket.h"
@@ -37,6 +38,7 @@ struct ServerOptions {
   absl::Duration stall_timeout = kStallTimeoutDefault;
   // At the end: for what was routed to be consumed and acknowledged.
   absl::Duration drain_timeout = kDrainTimeoutDefault;
+  absl::Duration spin = absl::ZeroDuration();  // see spin.h
 };
 
 class Server {
@@ -63,7 +65,7 @@ class Server {
   };
 
   Server(net::Poller poller, net::Listener listener,
-         const BrokerOptions& options, Log* log, absl::Duration drain_timeout);
+         const BrokerOptions& broker, const ServerOptions& options, Log* log);
 
   MonotonicTime NextDeadline() const;
   void OnEvent(const net::PollEvent& event);
@@ -96,6 +98,7 @@ class Server {
   Broker broker_;
   Log& log_;
   const absl::Duration drain_timeout_;
+  Spin spin_;
   std::vector<std::byte> buffer_;
   absl::flat_hash_map<ConnectionId, Client> clients_;
   absl::flat_hash_map<uint64_t, Watched> watched_;

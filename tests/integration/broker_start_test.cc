@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/time/clock.h"
@@ -93,12 +94,25 @@ TEST_F(BrokerStartTest, SaysThatItMayNotWriteThere) {
   ExpectRefusal(RunProcess(options), path_);
 }
 
+TEST_F(BrokerStartTest, SpinsOnlyWithEnoughProcessors) {
+  BrokerProcess broker(IPC_BROKER_BINARY);
+  broker.AddArgument("--spin=50us");
+  broker.Start();
+  const auto client = Client::Connect(OptionsFor(broker.socket_path(), "it"));
+  ASSERT_OK(client);
+  for (int i = 0; i < 100; ++i) EXPECT_OK((*client)->Ping(kPatience));
+  EXPECT_EQ(broker.log().find("does not spin") != std::string::npos,
+            std::thread::hardware_concurrency() < 4);
+}
+
 TEST_F(BrokerStartTest, RefusesWrongUsage) {
   for (const auto& arguments :
        std::vector<std::vector<std::string>>{{"--no-such-option"},
                                              {"word"},
                                              {"--socket"},
                                              {"--log-level", "loud"},
+                                             {"--spin", "2ms"},
+                                             {"--spin", "-1us"},
                                              {"--message-bytes-max", "1"},
                                              {"--message-bytes-max", "many"}}) {
     const Outcome outcome = RunBroker(arguments);
