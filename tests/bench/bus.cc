@@ -198,11 +198,13 @@ absl::Status PublishAll(const Work& work, Control& control, Client& client,
   control.Ready();
   if (status = control.AwaitGo(); !status.ok()) return status;
   const int64_t start_ns = MonotonicNs();
+  const int64_t start_cpu_ns = ThreadCpuNs();
   for (uint64_t i = 0; i < work.messages; ++i) {
     if (status = publish(i); !status.ok()) return status;
   }
+  const int64_t cpu_ns = ThreadCpuNs() - start_cpu_ns;
   if (status = client.Flush(StepMax()); !status.ok()) return status;
-  control.Done({start_ns});
+  control.Done({start_ns, cpu_ns});
   control.AwaitStop();
   return absl::OkStatus();
 }

@@ -23,6 +23,13 @@ inline int64_t MonotonicNs() {
   return int64_t{now.tv_sec} * kNsPerSecond + now.tv_nsec;
 }
 
+// Time that a CPU has spent on the calling thread, the kernel's share included.
+inline int64_t ThreadCpuNs() {
+  timespec used;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return int64_t{used.tv_sec} * kNsPerSecond + used.tv_nsec;
+}
+
 }  // namespace ipc::bench
 
 #endif  // IPC_TESTS_BENCH_CLOCK_H_

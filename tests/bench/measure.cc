@@ -138,9 +138,11 @@ absl::StatusOr<Sample> MeasureThroughput(Stage& stage, const Work& work) {
   auto reception = SumReceptions(reports.first(work.subscribers), work);
   if (!reception.ok()) return reception.status();
   int64_t start_ns = INT64_MAX;
+  double cpu_ns = 0;
   for (const Report& report : reports.subspan(work.subscribers)) {
-    if (status = CheckReport(report, 1); !status.ok()) return status;
+    if (status = CheckReport(report, 2); !status.ok()) return status;
     start_ns = std::min(start_ns, report.numbers[0]);
+    cpu_ns += static_cast<double>(report.numbers[1]);
   }
   Sample sample;
   sample.elapsed_ns = reception->end_ns - start_ns;
@@ -150,7 +152,8 @@ absl::StatusOr<Sample> MeasureThroughput(Stage& stage, const Work& work) {
   const double sent =
       static_cast<double>(work.messages) * static_cast<double>(work.publishers);
   sample.metrics = {{"messages_per_second", "1/s", each / seconds},
-                    {"delivered_share", "1", each / sent}};
+                    {"delivered_share", "1", each / sent},
+                    {"publish_cpu", "ns", cpu_ns / sent}};
   return sample;
 }
 

@@ -34,7 +34,8 @@ struct Effort {
 };
 
 // The metrics by kind, in this order (the first is the one that is compared):
-//   throughput  messages_per_second, delivered_share
+//   throughput  messages_per_second, delivered_share, publish_cpu (ns of the
+//               thread that publishes, for each message)
 //   round trip  p50, p99, p99.9 (us); under load also load_share
 //   idle        rss, pss, private_dirty (bytes for each connection)
 // `folder` is an empty one for the broker's files; its socket is removed.

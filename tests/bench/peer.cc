@@ -177,12 +177,14 @@ absl::Status Peer::RunPublisher(const Work& work, Control& control) const {
   control.Ready();
   if (auto status = control.AwaitGo(); !status.ok()) return status;
   const int64_t start_ns = MonotonicNs();
+  const int64_t start_cpu_ns = ThreadCpuNs();
   for (uint64_t i = 0; i < work.messages; ++i) {
     auto status = publisher.Publish(kTopicA, i);
     if (!status.ok()) return status;
   }
+  const int64_t cpu_ns = ThreadCpuNs() - start_cpu_ns;
   if (auto status = bulk->client->Flush(); !status.ok()) return status;
-  control.Done({start_ns});
+  control.Done({start_ns, cpu_ns});
   control.AwaitStop();
   return absl::OkStatus();
 }

@@ -129,11 +129,12 @@ class Relay : public Contestant {
     control.Ready();
     if (auto status = control.AwaitGo(); !status.ok()) return status;
     const int64_t start_ns = MonotonicNs();
+    const int64_t start_cpu_ns = ThreadCpuNs();
     auto status = work.payload_bytes < kBatchBytes
                       ? PublishSmall(fd->get(), work)
                       : PublishLarge(fd->get(), work);
     if (!status.ok()) return status;
-    control.Done({start_ns});
+    control.Done({start_ns, ThreadCpuNs() - start_cpu_ns});
     control.AwaitStop();
     return absl::OkStatus();
   }

@@ -60,6 +60,7 @@ Row ThroughputRow(const std::vector<Outcome>& all, const Outcome& outcome) {
           HumanNumber(deliveries),
           Fixed(bytes / 1e9, 2),
           Fixed(outcome.series[1].Median() * 100, 1) + " %",
+          HumanNumber(outcome.series[2].Median()),
           Ratio(outcome, FindReference(all, scenario), 0),
           Ratio(outcome, FindBestPeer(all, scenario, 0), 0)};
 }
@@ -93,7 +94,7 @@ std::vector<TableKind> TableKinds() {
       {Kind::kThroughput,
        "Throughput: messages that every subscriber has received, each second",
        {"work", "contestant", "messages/s", "min .. max", "deliveries/s",
-        "GB/s", "delivered", "of relay", "of best peer"},
+        "GB/s", "delivered", "publisher CPU, ns", "of relay", "of best peer"},
        &ThroughputRow},
       {Kind::kRoundTrip,
        "Round trip A -> broker -> B -> broker -> A, in microseconds",
