@@ -80,6 +80,7 @@ size_t Routing::OnMore(std::span<std::byte> bytes) {
   std::byte* const end = begin + bytes.size();
   std::byte* at = begin;
   while (end - at >= static_cast<ptrdiff_t>(kFrameHeaderBytes)) {
+    wire::PrefetchFrames(at);
     const FrameHeader header = wire::LoadHeader(at);
     if (header.kind != FrameKind::kPublish || !wire::IsPlain(header) ||
         header.target != ToNumber(channel->number) ||

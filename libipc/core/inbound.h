@@ -30,13 +30,15 @@ class Inbound {
         fault_ != wire::FrameFault::kNone) {
       return false;
     }
-    frame->header = wire::LoadHeader(buffer_.data() + begin_);
+    std::byte* const begin = buffer_.data() + begin_;
+    wire::PrefetchFrames(begin);
+    frame->header = wire::LoadHeader(begin);
     fault_ = wire::CheckHeader(frame->header, kControlFrameBytesMax);
     if (fault_ != wire::FrameFault::kNone ||
         frame->header.size > end_ - begin_) {
       return false;
     }
-    frame->bytes = std::span(buffer_).subspan(begin_, frame->header.size);
+    frame->bytes = {begin, frame->header.size};
     begin_ += frame->header.size;
     return true;
   }

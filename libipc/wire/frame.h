@@ -125,6 +125,16 @@ inline FrameHeader LoadHeader(const std::byte* bytes) {
   std::memcpy(&header, bytes, sizeof(header));
   return header;
 }
+// Call it where a frame begins in bytes that a read has just brought: the
+// kernel leaves them outside of the near caches, and small frames are handled
+// faster than the processor looks ahead by itself. 1 KiB ahead; 512 to 4096
+// bytes were measured to be the same.
+inline void PrefetchFrames(const std::byte* bytes) {
+  constexpr size_t kAhead = 1024;
+  constexpr size_t kCacheLine = 64;
+  __builtin_prefetch(bytes + kAhead);
+  __builtin_prefetch(bytes + kAhead + kCacheLine);
+}
 inline void StoreHeader(const FrameHeader& header, std::byte* bytes) {
   std::memcpy(bytes, &header, sizeof(header));
 }
