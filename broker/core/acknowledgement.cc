@@ -10,9 +10,18 @@
 #include <vector>
 
 namespace ipc::broker {
+namespace {
+
+// Who was set aside is owed nothing.
+bool IsWaitedFor(const Reading& reading) {
+  return reading.link->subscription->reliable &&
+         reading.link->state != Link::State::kAside;
+}
+
+}  // namespace
 
 void Acknowledgement::OnRouted(Channel* channel) {
-  if (channel->reliable_readings != 0 && !channel->readers_ahead) return;
+  if (channel->readers->reliable != 0 && !channel->readers_ahead) return;
   Session* publisher = channel->publisher;
   bool much = publisher->routed_bytes >=
               publisher->window_bytes / kAcknowledgeShareOfWindow;
@@ -22,7 +31,8 @@ void Acknowledgement::OnRouted(Channel* channel) {
 void Acknowledgement::OnRefused(Channel* channel) {
   uint64_t refused = channel->next_sequence - 1;
   if (channel->refused_from == 0) channel->refused_from = refused;
-  for (Reading* reading : channel->readings) {
+  if (channel->readers.made()) channel->readers.Edit().at_lowest = 0;
+  for (Reading* reading : channel->readers->all) {
     Share* share = reading->share.get();
     if (share != nullptr && share->given() + 1 >= channel->refused_from) {
       share->PassOver(refused);
@@ -51,13 +61,56 @@ bool Acknowledgement::OnConsumed(Reading* reading, uint64_t sequence) {
   if (sequence <= reading->consumed) return false;
   // One above: what was under way when the reader came is not its.
   bool was_lowest = reading->consumed <= channel->acknowledged + 1;
+  if (was_lowest && !OthersAreAsLow(*reading)) List(channel, Urgency::kNow);
   reading->consumed = sequence;
-  if (was_lowest) List(channel, Urgency::kNow);
+  return true;
+}
+
+// Then the floor stays where it is, and one fewer is there. So a message to
+// many readers has them looked at once, and not once for each of their
+// acknowledgements.
+bool Acknowledgement::OthersAreAsLow(const Reading& reading) {
+  if (!IsWaitedFor(reading)) return false;
+  Readers& readers = reading.channel->readers.Edit();
+  if (readers.at_lowest < 2 || reading.consumed != readers.lowest) return false;
+  --readers.at_lowest;
   return true;
 }
 
 void Acknowledgement::OnReadersChanged(Channel* channel) {
+  if (channel->readers.made()) channel->readers.Edit().at_lowest = 0;
   List(channel, Urgency::kNow);
+}
+
+void Acknowledgement::OnReaderCame(const Reading& reading) {
+  if (!IsWaitedFor(reading)) return;
+  Channel* channel = reading.channel;
+  if (reading.consumed < channel->next_sequence) channel->readers_ahead = false;
+  Readers& readers = channel->readers.Edit();
+  if (readers.at_lowest == 0 || reading.consumed > readers.lowest) return;
+  if (reading.consumed == readers.lowest) {
+    ++readers.at_lowest;
+  } else {
+    readers.at_lowest = 0;
+  }
+}
+
+void Acknowledgement::PlaceAt(Reading* reading, uint64_t consumed) {
+  if (reading->consumed != consumed) {
+    reading->consumed = consumed;
+    OnReadersChanged(reading->channel);
+  } else if (reading->channel->acknowledge) {
+    // What waited for others need not any more.
+    List(reading->channel, Urgency::kNow);
+  }
+}
+
+void Acknowledgement::OnReaderLeft(const Reading& reading) {
+  const Readers& readers = *reading.channel->readers;
+  const bool above = IsWaitedFor(reading) && readers.at_lowest != 0 &&
+                     reading.consumed > readers.lowest;
+  if (above || OthersAreAsLow(reading)) return;
+  OnReadersChanged(reading.channel);
 }
 
 void Acknowledgement::OnTimer(Session* session) {
@@ -77,12 +130,15 @@ void Acknowledgement::Flush() {
 uint64_t Acknowledgement::Floor(Channel* channel) {
   uint64_t routed = channel->next_sequence - 1;
   uint64_t consumed = std::numeric_limits<uint64_t>::max();
-  for (const Reading* reading : channel->readings) {
-    // Who was set aside is owed nothing.
-    if (reading->link->subscription->reliable &&
-        reading->link->state != Link::State::kAside) {
-      consumed = std::min(consumed, reading->consumed);
-    }
+  uint32_t readers = 0;
+  for (const Reading* reading : channel->readers->all) {
+    if (!IsWaitedFor(*reading) || reading->consumed > consumed) continue;
+    readers = reading->consumed == consumed ? readers + 1 : 1;
+    consumed = reading->consumed;
+  }
+  if (channel->readers.made()) {
+    channel->readers.Edit().at_lowest = readers;
+    channel->readers.Edit().lowest = consumed;
   }
   channel->readers_ahead = consumed > routed;
   if (channel->held && state_.now < state_.hold) return channel->acknowledged;

@@ -34,6 +34,11 @@ class Acknowledgement {
   bool OnConsumed(Reading* reading, uint64_t sequence);
   // The readers of `channel` have changed, or a hold has ended.
   void OnReadersChanged(Channel* channel);
+  // The same, where not all readers have to be looked at: one is new, begins
+  // elsewhere, or is not among them any more.
+  void OnReaderCame(const Reading& reading);
+  void PlaceAt(Reading* reading, uint64_t consumed);
+  void OnReaderLeft(const Reading& reading);
   // The time that a session's acknowledgements waited for others is over.
   void OnTimer(Session* session);
   // Sends what is due. At the end of every turn.
@@ -41,6 +46,7 @@ class Acknowledgement {
 
  private:
   enum class Urgency { kNow, kSoon };
+  bool OthersAreAsLow(const Reading& reading);
   uint64_t Floor(Channel* channel);
   void List(Channel* channel, Urgency urgency);
   void Tell(Session* session);

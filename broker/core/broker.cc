@@ -25,8 +25,8 @@ absl::Status BadPayload(FrameKind kind) {
 // Of what was routed to it.
 bool HasConsumedAll(const Subscription& subscription) {
   if (!subscription.reliable) return true;
-  if (subscription.membership.group != nullptr) {
-    return subscription.membership.held == 0;
+  if (subscription.IsMember()) {
+    return subscription.membership->held == 0;
   }
   for (const auto& [number, link] : subscription.links) {
     if (link->state != Link::State::kLive) continue;
@@ -75,7 +75,8 @@ bool Broker::OnConnect(ConnectionId id, const Peer& peer, MonotonicTime now) {
       state_.handshakes >= kHandshakesMax) {
     return false;
   }
-  state_.connections.emplace(id, std::make_unique<Connection>(id, peer));
+  state_.connections.emplace(
+      id, std::make_unique<Connection>(id, peer, &state_.counters.missing));
   ++state_.handshakes;
   ++state_.counters.accepted;
   state_.timers.Add({.due = now + kHandshakeTimeout,
@@ -291,7 +292,7 @@ void Broker::OnSelect(Connection* connection, SubscriptionId id) {
 // An ACK for what is gone has crossed its end, and means nothing any more.
 void Broker::OnAck(const Connection& connection, const Frame& frame) {
   if (connection.selected == nullptr) return;
-  if (connection.selected->membership.group != nullptr) {
+  if (connection.selected->IsMember()) {
     if (groups_.OnAck(connection.selected, SessionNumber{frame.header.session},
                       TopicId{frame.header.target}, frame.header.sequence)) {
       stalls_.OnConsumed(connection.selected);
@@ -299,7 +300,7 @@ void Broker::OnAck(const Connection& connection, const Frame& frame) {
     return;
   }
   // Of a channel that is closed by now, too: it goes on.
-  if (connection.selected->stall.aside) {
+  if (connection.selected->stall->aside) {
     stalls_.OnConsumed(connection.selected);
   }
   const auto& links = connection.selected->links;
@@ -358,10 +359,10 @@ void Broker::OnProcessExited(const SessionKey& key, MonotonicTime now) {
   state_.now = now;
   auto session = state_.sessions_by_key.find(key);
   if (session == state_.sessions_by_key.end() ||
-      session->second->connection != nullptr) {
+      (*session)->connection != nullptr) {
     return;
   }
-  sessions_.End(session->second);
+  sessions_.End(*session);
   FinishTurn();
 }
 

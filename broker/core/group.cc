@@ -31,65 +31,66 @@ SessionKey GroupKey(std::string_view name, std::string_view pattern,
 bool IsGroup(const SessionKey& session) { return session.pid == kGroupPid; }
 
 bool CanTake(const Subscription& member) {
-  return member.membership.present && !member.stall.aside;
+  return member.membership->present && !member.stall->aside;
 }
 
 bool HasIdleMember(const Group& group) {
   return std::any_of(group.members.begin(), group.members.end(),
                      [](const auto& entry) {
                        const Subscription& member = *entry.second;
-                       return CanTake(member) && member.lane.queue.empty() &&
-                              member.membership.held < kGroupShareMax;
+                       return CanTake(member) && member.lane.empty() &&
+                              member.membership->held < kGroupShareMax;
                      });
 }
 
 Subscription* FirstPresent(const Group& group) {
   for (const auto& [number, member] : group.members) {
-    if (member->membership.present) return member;
+    if (member->membership->present) return member;
   }
   return nullptr;
 }
 
 void ForgetShare(const Reading& reading) {
-  const Group* group = reading.link->subscription->group.get();
+  const Group* group = reading.link->subscription->group();
   if (group == nullptr) return;
   for (auto& [number, member] : group->members) {
-    member->membership.held -= reading.share->HeldBy(number);
+    member->membership.Edit().held -= reading.share->HeldBy(number);
   }
 }
 
 void ConfirmMembers(State* state, Group* group) {
   group->confirmed = true;
   for (auto& [number, member] : group->members) {
-    if (member->request == 0) continue;
+    if (member->arrival->request == 0) continue;
     state->SendControl(member->session->connection, wire::Result{},
-                       std::exchange(member->request, 0));
+                       member->TakeRequest());
+    member->Settle(state->now);
   }
 }
 
 void Groups::OnClaim(Subscription* head) {
   if (head->from_earlier_broker) return;
   head->from_earlier_broker = true;
-  head->group->strangers_until = state_.now + kRecoveryGrace;
-  head->resumed_until = state_.now + kRecoveryGrace;
+  head->group()->strangers_until = state_.now + kRecoveryGrace;
+  head->arrival.Edit().resumed_until = state_.now + kRecoveryGrace;
   for (auto& [number, link] : head->links) links_.Claim(link);
 }
 
 void Groups::Enter(Subscription* member, Subscription* head,
                    const wire::Subscribe& subscribe, uint64_t request) {
-  Group* group = head->group.get();
-  member->request = request;
-  member->membership.group = group;
+  Group* group = head->group();
+  member->arrival.Edit().request = request;
+  member->membership.Edit().group = group;
   // Until RESUMED it may be made again on the same connection.
-  const bool comes = !std::exchange(member->membership.present, true);
+  const bool comes = !std::exchange(member->membership.Edit().present, true);
   group->members.emplace(member->created, member);
   if (comes) ++group->present;
   if (subscribe.resume) {
     group->confirmed = true;
-    head->resumed_until = state_.now + kRecoveryGrace;
+    head->arrival.Edit().resumed_until = state_.now + kRecoveryGrace;
   }
   TakePositions(member, subscribe.positions);
-  if (member->membership.held > 0) Stalls::Watch(&state_, member);
+  if (member->membership->held > 0) Stalls::Watch(&state_, member);
   if (comes && group->present == 1) {
     // Its publishers may not know of it before it was confirmed once.
     links_.AwaitPublishers(head, 1, group->confirmed);
@@ -112,7 +113,7 @@ void Groups::TakePositions(Subscription* member,
   for (const wire::Position& position : positions) {
     told[{position.session, position.channel}] = &position;
   }
-  for (auto& [number, link] : member->membership.group->head->links) {
+  for (auto& [number, link] : member->membership->group->head->links) {
     bool open = false;
     for (auto& [topic, reading] : link->readings) {
       uint64_t received = 0;
@@ -132,16 +133,16 @@ bool Groups::GiveBack(Subscription* member, Reading* reading,
                       uint64_t received) {
   Share& share = *reading->share;
   uint64_t count = share.GiveBack(member->created, received);
-  member->membership.held -= count;
+  member->membership.Edit().held -= count;
   bool interrupted = share.under_way.member == member->created;
   if (interrupted) share.under_way = {};
   return interrupted || count > 0;
 }
 
 void Groups::OnAway(Subscription* member) {
-  Group* group = member->membership.group;
+  Group* group = member->membership->group;
   // It may be lost again before it was made again.
-  if (!std::exchange(member->membership.present, false)) return;
+  if (!std::exchange(member->membership.Edit().present, false)) return;
   --group->present;
   for (auto& [number, link] : group->head->links) {
     bool interrupted = false;
@@ -157,8 +158,8 @@ void Groups::OnAway(Subscription* member) {
 }
 
 void Groups::SetAside(Subscription* member) {
-  Group* group = member->membership.group;
-  member->stall.aside = true;
+  Group* group = member->membership->group;
+  member->set_aside(true);
   const bool alone =
       std::none_of(group->members.begin(), group->members.end(),
                    [](const auto& entry) { return CanTake(*entry.second); });
@@ -169,7 +170,7 @@ void Groups::SetAside(Subscription* member) {
     }
     if (open && !alone) links_.AskBack(link);
   }
-  if (alone && !group->head->stall.aside) links_.SetAside(group->head);
+  if (alone && !group->head->stall->aside) links_.SetAside(group->head);
 }
 
 bool Groups::LetGo(Subscription* member, Reading* reading, bool alone) {
@@ -185,19 +186,19 @@ bool Groups::LetGo(Subscription* member, Reading* reading, bool alone) {
 }
 
 void Groups::Readmit(Subscription* member) {
-  if (member->membership.held == 0) member->stall.aside = false;
-  Subscription* head = member->membership.group->head;
-  if (head->stall.aside && CanTake(*member)) links_.Readmit(head);
+  if (member->membership->held == 0) member->set_aside(false);
+  Subscription* head = member->membership->group->head;
+  if (head->stall->aside && CanTake(*member)) links_.Readmit(head);
 }
 
 void Groups::BecomeAbsent(Group* group) {
-  group->head->request = 0;
+  group->head->TakeRequest();
   links_.OnReaderAway(group->head);
 }
 
 bool Groups::Remove(Subscription* member) {
-  Group* group = member->membership.group;
-  bool was_present = std::exchange(member->membership.present, false);
+  Group* group = member->membership->group;
+  bool was_present = std::exchange(member->membership.Edit().present, false);
   if (was_present) --group->present;
   for (auto& [number, link] : group->head->links) {
     bool open = false;
@@ -207,7 +208,7 @@ bool Groups::Remove(Subscription* member) {
     if (open) links_.AskBack(link);
   }
   group->members.erase(member->created);
-  member->membership.group = nullptr;
+  member->membership.Edit().group = nullptr;
   if (was_present && group->present == 0) BecomeAbsent(group);
   links_.TellMatchesOf(*group->head);
   return group->members.empty() && !AwaitStrangers(*group);
@@ -225,7 +226,7 @@ bool Groups::AwaitStrangers(const Group& group) {
 
 bool Groups::OnAck(Subscription* member, SessionNumber publisher, TopicId topic,
                    uint64_t sequence) {
-  const auto& links = member->membership.group->head->links;
+  const auto& links = member->membership->group->head->links;
   auto link = links.find(publisher);
   if (link == links.end()) return false;
   auto reading = link->second->readings.find(topic);
@@ -236,7 +237,7 @@ bool Groups::OnAck(Subscription* member, SessionNumber publisher, TopicId topic,
 bool Groups::Consume(Subscription* member, Reading* reading,
                      uint64_t sequence) {
   uint64_t count = reading->share->Acknowledge(member->created, sequence);
-  member->membership.held -= count;
+  member->membership.Edit().held -= count;
   acknowledgement_.OnConsumed(reading, reading->share->consumed());
   return count > 0;
 }

@@ -21,7 +21,9 @@ void Links::AskBack(Link* link) {
 
 void Links::Claim(Link* link) {
   const Subscription& head = *link->subscription;
-  if (!head.from_earlier_broker || state_.now >= head.resumed_until) return;
+  if (!head.from_earlier_broker || state_.now >= head.arrival->resumed_until) {
+    return;
+  }
   bool open = false;
   for (auto& [topic, reading] : link->readings) {
     const Channel& channel = *reading->channel;

@@ -15,15 +15,15 @@ namespace {
 using wire::FrameHeader;
 
 // Null: none has room.
-Subscription* Choose(Group* group, size_t bytes) {
+Subscription* Choose(Group* group, size_t bytes, uint64_t queue_bytes_max) {
   Subscription* chosen = nullptr;
   auto consider = [&](Subscription* member) {
-    if (!CanTake(*member) || member->membership.held >= kGroupShareMax ||
-        member->lane.queue.bytes() + bytes > member->bytes) {
+    if (!CanTake(*member) || member->membership->held >= kGroupShareMax ||
+        member->lane.bytes() + bytes > queue_bytes_max) {
       return;
     }
     if (chosen == nullptr ||
-        member->membership.held < chosen->membership.held) {
+        member->membership->held < chosen->membership->held) {
       chosen = member;
     }
   };
@@ -37,7 +37,7 @@ Subscription* Choose(Group* group, size_t bytes) {
 
 Subscription* PresentMember(const Group& group, uint64_t number) {
   auto found = group.members.find(number);
-  return found == group.members.end() || !found->second->membership.present
+  return found == group.members.end() || !found->second->membership->present
              ? nullptr
              : found->second;
 }
@@ -51,7 +51,7 @@ Reading* Routing::ReadingOf(Subscription* head, const Channel& channel) {
 
 bool Routing::RouteToGroup(Subscription* head, const Run& run) {
   Reading* reading = ReadingOf(head, *run.channel);
-  uint64_t share = std::max<uint64_t>(1, run.messages / head->group->present);
+  uint64_t share = std::max<uint64_t>(1, run.messages / head->group()->present);
   std::span<const std::byte> rest(run.begin, run.end);
   while (!rest.empty()) {
     if (!Give(reading, TakePart(&rest, share))) return false;
@@ -85,7 +85,7 @@ Routing::Part Routing::TakePart(std::span<const std::byte>* run,
 
 bool Routing::Give(Reading* reading, const Part& part) {
   Share& share = *reading->share;
-  Group* group = reading->link->subscription->group.get();
+  Group* group = reading->link->subscription->group();
   Subscription* member = nullptr;
   if (!part.begins) {
     // Of a publication whose beginning went nowhere, nobody gets the rest.
@@ -96,7 +96,7 @@ bool Routing::Give(Reading* reading, const Part& part) {
   } else {
     // It may come again for the sake of another one.
     if (!share.Wants(part.first)) return true;
-    member = Choose(group, part.bytes.size());
+    member = Choose(group, part.bytes.size(), state_.reliable_queue_bytes_max);
     if (member == nullptr) return false;
     if (share.under_way.member != member->created) AbortInGroup(reading);
     share.under_way = {};
@@ -109,7 +109,7 @@ bool Routing::Give(Reading* reading, const Part& part) {
   }
   share.under_way = {};
   share.Give(member->created, part.first, part.last);
-  member->membership.held += part.last - part.first + 1;
+  member->membership.Edit().held += part.last - part.first + 1;
   if (share.consumed() != reading->consumed) {
     acknowledgement_.OnConsumed(reading, share.consumed());
   }
@@ -128,9 +128,10 @@ void Routing::MissInGroup(Reading* reading, uint64_t sequence,
   }
   // A notice is in nobody's share, so nothing but its queue bounds it.
   for (const auto& [number, member] :
-       reading->link->subscription->group->members) {
-    if (!member->membership.present ||
-        member->lane.queue.bytes() + kFrameHeaderBytes > member->bytes) {
+       reading->link->subscription->group()->members) {
+    if (!member->membership->present ||
+        member->lane.bytes() + kFrameHeaderBytes >
+            state_.reliable_queue_bytes_max) {
       continue;
     }
     AddGap(member, *reading->channel, sequence, reason);
@@ -140,7 +141,7 @@ void Routing::MissInGroup(Reading* reading, uint64_t sequence,
 
 void Routing::AbortInGroup(Reading* reading) {
   Share& share = *reading->share;
-  const Group& group = *reading->link->subscription->group;
+  const Group& group = *reading->link->subscription->group();
   if (Subscription* member = PresentMember(group, share.under_way.member)) {
     TellAbort(member, *reading->channel, share.under_way.sequence);
   }

@@ -40,9 +40,9 @@ void Links::NotePositions(Link* link) {
   const Subscription& subscription = *link->subscription;
   if (subscription.reliable) return;
   const SessionKey& key = link->publisher->key;
-  auto position = subscription.positions.lower_bound({key, ChannelNumber{0}});
-  for (;
-       position != subscription.positions.end() && position->first.first == key;
+  const auto& positions = subscription.arrival->positions;
+  for (auto position = positions.lower_bound({key, ChannelNumber{0}});
+       position != positions.end() && position->first.first == key;
        ++position) {
     link->several |= link->has_received;
     link->has_received = true;
@@ -52,7 +52,7 @@ void Links::NotePositions(Link* link) {
 // What the publisher sends to a reader before it has answered JOIN belongs to
 // that answer, and only the last one counts.
 bool Links::TakesResent(Link* link) {
-  if (link->joins_under_way == 0 || link->subscription->group != nullptr) {
+  if (link->joins_under_way == 0 || link->subscription->group() != nullptr) {
     return link->state == Link::State::kCatchingUp;
   }
   if (link->state != Link::State::kJoining || link->joins_under_way > 1) {

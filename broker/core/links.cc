@@ -14,9 +14,8 @@ namespace ipc::broker {
 namespace {
 
 bool HasRoom(const Subscription& subscription) {
-  const Group* group = subscription.group.get();
-  return group != nullptr ? HasIdleMember(*group)
-                          : subscription.lane.queue.empty();
+  const Group* group = subscription.group();
+  return group != nullptr ? HasIdleMember(*group) : subscription.lane.empty();
 }
 
 uint64_t ResendFrom(const Reading& reading) {
@@ -35,7 +34,7 @@ bool Links::IsReady(const Session& publisher) {
 }
 
 bool Links::IsReady(const Subscription& subscription) {
-  const Group* group = subscription.group.get();
+  const Group* group = subscription.group();
   if (group != nullptr) return group->present != 0;
   return subscription.session->connection != nullptr &&
          !subscription.pattern.empty();
@@ -57,7 +56,8 @@ Link* Links::LinkOf(Session* publisher, Subscription* subscription) {
   link = made.get();
   NotePositions(link);
   publisher->links.emplace(id, std::move(made));
-  if (subscription->request != 0 && subscription->reliable) MarkUnheard(link);
+  if (subscription->arrival->request != 0 && subscription->reliable)
+    MarkUnheard(link);
   return link;
 }
 
@@ -72,13 +72,13 @@ void Links::Attach(Channel* channel, Subscription* subscription,
   link->several |= link->readings.size() > 1;
 
   uint64_t from = EntryOf(*channel);
-  auto position =
-      subscription->positions.find({channel->publisher->key, channel->number});
+  const auto& positions = subscription->arrival->positions;
+  auto position = positions.find({channel->publisher->key, channel->number});
   if (subscription->reliable) {
-    bool may_resume =
-        !IsReady(*subscription) || state_.now < subscription->resumed_until;
+    bool may_resume = !IsReady(*subscription) ||
+                      state_.now < subscription->arrival->resumed_until;
     reading->claimed = true;
-    if (position != subscription->positions.end()) {
+    if (position != positions.end()) {
       from = std::max(position->second + 1, handed_back.value_or(0));
     } else if (handed_back.has_value() && may_resume) {
       from = *handed_back;
@@ -90,30 +90,32 @@ void Links::Attach(Channel* channel, Subscription* subscription,
     }
     link->catch_up |= reading->claimed && link->state != Link::State::kLive;
     // What is acknowledged, the publisher no longer has.
-    if (position != subscription->positions.end()) {
+    if (position != positions.end()) {
       TellLost(reading.get(), from, channel->acknowledged);
     }
     from = std::max(from, channel->acknowledged + 1);
-    ++channel->reliable_readings;
+    ++channel->readers.Edit().reliable;
   } else {
     // What comes before it goes live is not owed to it, but told.
     reading->claimed = true;
-    if (position != subscription->positions.end()) {
+    if (position != positions.end()) {
       from = std::min(from, position->second + 1);
       reading->resumes = true;
     }
   }
   reading->lacks_value = true;
-  if (position != subscription->positions.end()) {
+  if (position != positions.end()) {
     reading->lacks_value = LacksAfter(*reading, position->second);
-    subscription->positions.erase(position);
+    subscription->arrival.Edit().positions.erase(position->first);
   }
   reading->consumed = from - 1;
   reading->resend_from = from;
   if (IsGroup(subscription->session->key)) {
     reading->share = std::make_unique<Share>(from - 1);
   }
-  channel->readings.push_back(reading.get());
+  channel->readers.Edit().all.push_back(reading.get());
+  Count(reading.get());
+  acknowledgement_.OnReaderCame(*reading);
   if (link->state == Link::State::kLive) Enter(reading.get());
 }
 
@@ -121,12 +123,13 @@ void Links::ApplyPositions(Subscription* subscription) {
   for (auto& [number, link] : subscription->links) {
     NotePositions(link);
     for (auto& [topic, reading] : link->readings) {
-      auto position = subscription->positions.find(
-          {link->publisher->key, reading->channel->number});
-      if (position != subscription->positions.end()) {
+      const auto& positions = subscription->arrival->positions;
+      auto position =
+          positions.find({link->publisher->key, reading->channel->number});
+      if (position != positions.end()) {
         uint64_t sequence = position->second;
         reading->lacks_value = LacksAfter(*reading, sequence);
-        subscription->positions.erase(position);
+        subscription->arrival.Edit().positions.erase(position->first);
         if (!subscription->reliable) {
           reading->consumed =
               std::min(sequence, EntryOf(*reading->channel) - 1);
@@ -147,7 +150,8 @@ void Links::DropUnmatched(Subscription* subscription) {
   std::vector<Reading*> unmatched;
   for (auto& [number, link] : subscription->links) {
     for (auto& [topic, reading] : link->readings) {
-      if (!MatchPattern(subscription->pattern, reading->channel->topic->name)) {
+      if (!MatchPattern(subscription->pattern.text(),
+                        reading->channel->topic->name.text())) {
         unmatched.push_back(reading.get());
       }
     }
@@ -158,6 +162,14 @@ void Links::DropUnmatched(Subscription* subscription) {
 void Links::OnPublisherReady(Session* publisher) {
   for (auto& [id, link] : publisher->links) {
     if (link->state == Link::State::kWaiting) StartFresh(link.get());
+  }
+}
+
+void Links::OnOpened(Channel* channel) {
+  for (Reading* reading : std::vector<Reading*>(channel->readers->all)) {
+    if (reading->link->state == Link::State::kWaiting) {
+      StartFresh(reading->link);
+    }
   }
 }
 
@@ -195,12 +207,11 @@ void Links::StartFresh(Link* link) {
 
 void Links::PlaceAtEntry(Reading* reading) {
   reading->resend_from = reading->begins = EntryOf(*reading->channel);
-  reading->consumed = reading->resend_from - 1;
+  acknowledgement_.PlaceAt(reading, reading->resend_from - 1);
   if (reading->share != nullptr) {
     ForgetShare(*reading);
     reading->share->Restart(reading->consumed);
   }
-  acknowledgement_.OnReadersChanged(reading->channel);
 }
 
 void Links::Start(Link* link) {
@@ -280,13 +291,14 @@ void Links::Begin(Link* link) {
   }
   Heard(link);
   GoLive(link);
-  if (link->subscription->group != nullptr) Claim(link);
+  if (link->subscription->group() != nullptr) Claim(link);
 }
 
 void Links::AwaitPublishers(Subscription* subscription, uint64_t request,
                             bool resumed) {
-  subscription->request = request;
-  subscription->confirm_from = subscription->confirm_until = state_.now;
+  Arrival& arrival = subscription->arrival.Edit();
+  arrival.request = request;
+  arrival.confirm_from = arrival.confirm_until = state_.now;
   if (resumed) return;
   if (!subscription->reliable) {
     for (auto& [number, link] : subscription->links) {
@@ -296,45 +308,47 @@ void Links::AwaitPublishers(Subscription* subscription, uint64_t request,
   }
   // Publishers that are on their way back do not know of it, either.
   if (state_.succeeds) {
-    subscription->confirm_from =
-        std::max(state_.now, state_.started + kJoinTimeout);
+    arrival.confirm_from = std::max(state_.now, state_.started + kJoinTimeout);
   }
-  subscription->confirm_until = state_.now + kJoinTimeout;
+  arrival.confirm_until = state_.now + kJoinTimeout;
   for (auto& [number, link] : subscription->links) MarkUnheard(link);
-  Timer timer{.due = subscription->confirm_until,
+  Timer timer{.due = arrival.confirm_until,
               .kind = TimerKind::kJoin,
               .subject = ToNumber(subscription->session->number),
               .detail = ToNumber(subscription->id)};
   state_.timers.Add(timer);
-  timer.due = subscription->confirm_from;
+  timer.due = arrival.confirm_from;
   if (timer.due > state_.now) state_.timers.Add(timer);
 }
 
 void Links::MarkUnheard(Link* link) {
   if (link->unheard) return;
   link->unheard = true;
-  ++link->subscription->unheard_links;
+  ++link->subscription->arrival.Edit().unheard_links;
 }
 
 void Links::Heard(Link* link) {
   if (!link->unheard) return;
   link->unheard = false;
-  --link->subscription->unheard_links;
+  --link->subscription->arrival.Edit().unheard_links;
   ConfirmIfHeard(link->subscription);
 }
 
 void Links::ConfirmIfHeard(Subscription* subscription) {
-  if (subscription->request == 0 || subscription->unheard_links != 0 ||
-      state_.now < subscription->confirm_from) {
+  const Arrival& arrival = *subscription->arrival;
+  if (arrival.request == 0 || arrival.unheard_links != 0 ||
+      state_.now < arrival.confirm_from) {
     return;
   }
-  if (subscription->group != nullptr) {
-    subscription->request = 0;
-    ConfirmMembers(&state_, subscription->group.get());
+  if (subscription->group() != nullptr) {
+    subscription->TakeRequest();
+    subscription->Settle(state_.now);
+    ConfirmMembers(&state_, subscription->group());
     return;
   }
   state_.SendControl(subscription->session->connection, wire::Result{},
-                     std::exchange(subscription->request, 0));
+                     subscription->TakeRequest());
+  subscription->Settle(state_.now);
 }
 
 void Links::OnJoinTimer(Session* session, SubscriptionId id) {
@@ -345,8 +359,8 @@ void Links::OnJoinTimer(Session* session, SubscriptionId id) {
     bool due = !subscription->reliable && link->join_until <= state_.now;
     if (due) Begin(link);
   }
-  if (subscription->request == 0) return;
-  if (state_.now >= subscription->confirm_until) {
+  if (subscription->arrival->request == 0) return;
+  if (state_.now >= subscription->arrival->confirm_until) {
     for (auto& [number, link] : subscription->links) {
       bool joining = link->state == Link::State::kJoining;
       joining&& LacksValue(*link) ? JoinLater(link) : Begin(link);
@@ -379,7 +393,7 @@ void Links::CatchUp() {
 }
 
 void Links::GoLive(Link* link) {
-  if (link->subscription->stall.aside) {
+  if (link->subscription->stall->aside) {
     Park(link);
     return;
   }
@@ -405,13 +419,7 @@ void Links::Enter(Reading* reading) {
     // Nothing is sent again for it.
     TellLost(reading, reading->resend_from, EntryOf(*reading->channel) - 1);
   }
-  reading->channel->live.push_back(subscription);
-}
-
-void Links::LeaveRoutes(Link* link) {
-  for (auto& [topic, reading] : link->readings) {
-    std::erase(reading->channel->live, link->subscription);
-  }
+  reading->channel->readers.Edit().live.push_back(subscription);
 }
 
 // Its entry may lie behind a publication that is under way.
@@ -432,7 +440,7 @@ void Links::FallBehind(Subscription* subscription, Channel* channel,
 }
 
 void Links::FallBehindAgain(Link* link) {
-  if (link->subscription->stall.aside) {
+  if (link->subscription->stall->aside) {
     for (auto& [topic, reading] : link->readings) TellSkipped(reading.get());
     Park(link);
     return;
@@ -479,8 +487,10 @@ void Links::OnReaderAway(Subscription* subscription) {
     link->has_received &= subscription->reliable;  // it will tell
     Wait(link);
   }
-  subscription->unheard_links = 0;
-  subscription->stall.aside = false;
+  if (subscription->arrival.made()) {
+    subscription->arrival.Edit().unheard_links = 0;
+  }
+  subscription->set_aside(false);
   std::erase(state_.behind, subscription);
 }
 
@@ -490,7 +500,7 @@ void Links::Wait(Link* link) {
 }
 
 void Links::DetachChannel(Channel* channel) {
-  for (Reading* reading : std::vector<Reading*>(channel->readings)) {
+  for (Reading* reading : std::vector<Reading*>(channel->readers->all)) {
     Link* link = reading->link;
     if (link->state == Link::State::kAside) TellSkipped(reading);
     RemoveReading(reading);
@@ -518,7 +528,10 @@ void Links::Drop(Reading* reading) {
 
 void Links::DetachSubscription(Subscription* subscription) {
   std::erase(state_.behind, subscription);
-  subscription->confirm_from = state_.now;  // its request gets its answer
+  // Its request gets its answer.
+  if (subscription->arrival.made()) {
+    subscription->arrival.Edit().confirm_from = state_.now;
+  }
   std::vector<Link*> links;
   for (auto& [number, link] : subscription->links) links.push_back(link);
   for (Link* link : links) {
@@ -538,10 +551,13 @@ void Links::RemoveReading(Reading* reading) {
   Channel* channel = reading->channel;
   Subscription* subscription = reading->link->subscription;
   if (reading->share != nullptr) ForgetShare(*reading);
-  std::erase(channel->live, subscription);
-  std::erase(channel->readings, reading);
-  if (subscription->reliable) --channel->reliable_readings;
-  acknowledgement_.OnReadersChanged(channel);
+  EraseLive(channel, subscription);
+  Readers& readers = channel->readers.Edit();
+  EraseLast(&readers.all, reading);
+  readers.matches -= reading->matches;
+  if (subscription->reliable) --readers.reliable;
+  acknowledgement_.OnReaderLeft(*reading);
+  if (readers.all.empty()) channel->readers.Reset();
 }
 
 void Links::Destroy(Link* link) {
@@ -559,7 +575,7 @@ wire::Reader Links::ReaderOf(const Link& link) const {
 
 std::vector<wire::Reader> Links::TellReadersOf(Channel* channel) {
   std::vector<wire::Reader> readers;
-  for (Reading* reading : channel->readings) {
+  for (Reading* reading : channel->readers->all) {
     if (!reading->link->subscription->reliable) continue;
     // From its publisher's OPENED on, the reader is owed what is sent: even if
     // nothing of that comes before the publisher's connection is lost.

@@ -53,6 +53,8 @@ class Links {
 
   // The publisher has reopened its channels.
   void OnPublisherReady(Session* publisher);
+  // It has opened one more.
+  void OnOpened(Channel* channel);
   // The subscription was made, or made again.
   void OnReaderReady(Subscription* subscription);
   // Confirms the subscription by `request` as soon as that is right.
@@ -99,7 +101,9 @@ class Links {
   // The reliable readers of `channel`, as its publisher shall know them.
   std::vector<wire::Reader> TellReadersOf(Channel* channel);
   // Subscriptions of any kind, also those whose client is awaited.
-  static uint32_t MatchesOf(const Channel& channel);
+  static uint32_t MatchesOf(const Channel& channel) {
+    return channel.readers->matches;
+  }
   // Tells the publishers of all that `subscription` reads.
   void TellMatchesOf(const Subscription& subscription);
   // If they have changed since it was told; not before its RESUMED, because
@@ -118,6 +122,9 @@ class Links {
   void Start(Link* link);
   void StartFresh(Link* link);
   void PlaceAtEntry(Reading* reading);
+  // What it counts for has changed.
+  static void Count(Reading* reading);
+  static void EraseLive(Channel* channel, Subscription* subscription);
   static void LackFrom(Reading* reading, uint64_t sequence);
   void SendJoin(Link* link);
   // -- last_values.cc

@@ -28,8 +28,8 @@ void Links::TellGap(Reading* reading, uint64_t first, uint64_t last,
 void Links::AddGap(Reading* reading, uint64_t first, uint64_t last,
                    wire::GapReason reason) {
   Subscription* subscription = reading->link->subscription;
-  if (subscription->group != nullptr) {
-    subscription = FirstPresent(*subscription->group);
+  if (subscription->group() != nullptr) {
+    subscription = FirstPresent(*subscription->group());
     if (subscription == nullptr) return;
   }
   Connection* connection = subscription->session->connection;
@@ -43,7 +43,7 @@ void Links::AddGap(Reading* reading, uint64_t first, uint64_t last,
 }
 
 void Links::SetAside(Subscription* subscription) {
-  subscription->stall.aside = true;
+  subscription->set_aside(true);
   std::erase(state_.behind, subscription);
   // A group has none.
   if (Connection* connection = subscription->session->connection;
@@ -60,6 +60,18 @@ void Links::SetAside(Subscription* subscription) {
       TellSkipped(reading.get());
     }
     Park(link);
+  }
+}
+
+void Links::EraseLive(Channel* channel, Subscription* subscription) {
+  if (channel->readers.made()) {
+    EraseLast(&channel->readers.Edit().live, subscription);
+  }
+}
+
+void Links::LeaveRoutes(Link* link) {
+  for (auto& [topic, reading] : link->readings) {
+    EraseLive(reading->channel, link->subscription);
   }
 }
 
@@ -98,7 +110,7 @@ void Links::TellSkippedOf(Link* link) {
 }
 
 void Links::Readmit(Subscription* subscription) {
-  subscription->stall.aside = false;
+  subscription->set_aside(false);
   for (auto& [number, link] : subscription->links) {
     if (link->state != Link::State::kAside) continue;
     TellSkippedOf(link);

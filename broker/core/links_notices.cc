@@ -7,21 +7,21 @@
 
 namespace ipc::broker {
 
-uint32_t Links::MatchesOf(const Channel& channel) {
-  uint32_t matches = 0;
-  for (const Reading* reading : channel.readings) {
-    const Subscription& subscription = *reading->link->subscription;
-    if (subscription.pattern.empty()) continue;
-    matches += subscription.group == nullptr
-                   ? 1
-                   : static_cast<uint32_t>(subscription.group->members.size());
+void Links::Count(Reading* reading) {
+  const Subscription& subscription = *reading->link->subscription;
+  uint32_t matches = subscription.pattern.empty() ? 0 : 1;
+  if (matches != 0 && subscription.group() != nullptr) {
+    matches = static_cast<uint32_t>(subscription.group()->members.size());
   }
-  return matches;
+  Readers& readers = reading->channel->readers.Edit();
+  readers.matches += matches - reading->matches;
+  reading->matches = matches;
 }
 
 void Links::TellMatchesOf(const Subscription& subscription) {
   for (const auto& [number, link] : subscription.links) {
     for (const auto& [topic, reading] : link->readings) {
+      Count(reading.get());
       TellMatches(reading->channel);
     }
   }
@@ -40,18 +40,18 @@ void Links::TellMatches(Channel* channel) {
 void Links::Announce(const Reading& reading, Connection* reader) {
   const Channel& channel = *reading.channel;
   const Session& publisher = *channel.publisher;
-  state_.SendControl(reader,
-                     wire::Announce{.topic_id = channel.topic->id,
-                                    .topic = channel.topic->name,
-                                    .type_name = channel.type_name,
-                                    .schema_hash = channel.schema_hash,
-                                    .session_number = publisher.number,
-                                    .session = publisher.key,
-                                    .name = publisher.name,
-                                    .gid = publisher.gid,
-                                    .channel = channel.number,
-                                    .ack_bytes = publisher.window_bytes /
-                                                 kAcknowledgeShareOfWindow});
+  state_.SendControl(
+      reader, wire::Announce{.topic_id = channel.topic->id,
+                             .topic = std::string(channel.topic->name.text()),
+                             .type_name = channel.type->name,
+                             .schema_hash = channel.type->schema_hash,
+                             .session_number = publisher.number,
+                             .session = publisher.key,
+                             .name = publisher.name,
+                             .gid = publisher.gid,
+                             .channel = channel.number,
+                             .ack_bytes = publisher.window_bytes /
+                                          kAcknowledgeShareOfWindow});
 }
 
 void Links::AnnounceAll(const Subscription& head, Connection* member) {
@@ -64,12 +64,12 @@ void Links::AnnounceAll(const Subscription& head, Connection* member) {
 
 void Links::Announce(const Reading& reading) {
   const Subscription& subscription = *reading.link->subscription;
-  if (subscription.group == nullptr) {
+  if (subscription.group() == nullptr) {
     Announce(reading, subscription.session->connection);
     return;
   }
-  for (const auto& [number, member] : subscription.group->members) {
-    if (member->membership.present) {
+  for (const auto& [number, member] : subscription.group()->members) {
+    if (member->membership->present) {
       Announce(reading, member->session->connection);
     }
   }

@@ -34,6 +34,9 @@ class Losses {
   // Nothing to be told at this place.
   bool empty() const { return frames_.empty(); }
 
+  // Some were told at an earlier place.
+  bool remembers() const { return !streams_.empty(); }
+
   // Returns how many of them it had not been told of before.
   uint64_t Add(const wire::Gap& gap);
   // A GONE. Its publisher's streams are forgotten.

@@ -40,14 +40,14 @@ void Outbox::Enqueue(Lane* lane, std::span<const std::byte> run,
                      uint32_t messages) {
   if (lane->latest != nullptr) {
     const LatestQueue::Lost lost = lane->latest->Push(run);
-    lane->CountMissing(wire::GapReason::kLatest, lost.replaced);
-    lane->CountMissing(wire::GapReason::kDepth, lost.dropped);
+    CountMissing(lane, wire::GapReason::kLatest, lost.replaced);
+    CountMissing(lane, wire::GapReason::kDepth, lost.dropped);
   } else if (lane->drop_newest) {
-    lane->CountMissing(
-        wire::GapReason::kDepth,
-        lane->queue.PushWhatFits(run, lane->messages_max, lane->bytes_max));
+    CountMissing(lane, wire::GapReason::kDepth,
+                 lane->queue.Edit().PushWhatFits(run, lane->messages_max,
+                                                 lane->bytes_max));
   } else {
-    lane->queue.Push(run, messages);
+    lane->queue.Edit().Push(run, messages);
     Bound(lane);
   }
   List(lane);
@@ -55,28 +55,25 @@ void Outbox::Enqueue(Lane* lane, std::span<const std::byte> run,
 
 void Outbox::AddGap(Lane* lane, const wire::Gap& gap) {
   Settle();
-  lane->CountMissing(gap.reason, gap.last - gap.first + 1);
+  CountMissing(lane, gap.reason, gap.last - gap.first + 1);
   if (lane->latest != nullptr) {
     lane->latest->PushGap(gap);
   } else if (lane->drop_newest) {
-    lane->queue.PushGapBehind(gap);
+    lane->queue.Edit().PushGapBehind(gap);
   } else {
-    lane->queue.PushGap(gap);
+    lane->queue.Edit().PushGap(gap);
     Bound(lane);
   }
   List(lane);
 }
 
 void Outbox::Bound(Lane* lane) {
-  while (lane->queue.messages() > lane->messages_max ||
-         lane->queue.bytes() > lane->bytes_max) {
-    DropOldest(lane, wire::GapReason::kDepth);
-  }
+  while (lane->IsOverLimit()) DropOldest(lane, wire::GapReason::kDepth);
 }
 
 void Outbox::DropAll(Lane* lane, wire::GapReason reason) {
   Settle();
-  while (lane->queue.bytes() > 0) DropOldest(lane, reason);
+  while (lane->queue->bytes() > 0) DropOldest(lane, reason);
   List(lane);
 }
 
@@ -123,7 +120,7 @@ void Outbox::Settle() {
 
 void Outbox::Remove(Lane* lane) {
   Settle();
-  lane->queue.Clear();
+  lane->queue.Reset();
   if (lane->latest) lane->latest->Clear();
   if (lane->in_turn) std::erase(turn_, lane);
   lane->in_turn = false;

@@ -29,8 +29,10 @@
 #include <vector>
 
 #include "broker/core/latest_queue.h"
+#include "broker/core/lazy.h"
 #include "broker/core/queue.h"
 #include "libipc/base/ids.h"
+#include "libipc/base/limits.h"
 #include "libipc/wire/frame.h"
 
 namespace ipc::broker {
@@ -38,36 +40,51 @@ namespace ipc::broker {
 // Messages that subscriptions have lost, by GapReason.
 using MissingByReason = std::array<uint64_t, wire::kGapReasons>;
 
-// The part of a subscription that its connection's outbox sees.
+// The part of a subscription that its connection's outbox sees. Most have
+// nothing waiting, so it holds no queue then.
 struct Lane {
+  static constexpr uint32_t kNoLimit = std::numeric_limits<uint32_t>::max();
+  static_assert(kBestEffortQueueBytesMax < kNoLimit &&
+                kBestEffortDepthMax < kNoLimit);
+
   SubscriptionId id{};
-  Queue queue;
   bool in_turn = false;  // listed in the outbox's turn
-  // "Latest": in place of the queue.
-  std::unique_ptr<LatestQueue> latest;
   // Best effort: what may wait. The oldest goes first, or the newest.
   bool drop_newest = false;
-  uint64_t messages_max = std::numeric_limits<uint64_t>::max();
-  uint64_t bytes_max = std::numeric_limits<uint64_t>::max();
+  uint32_t messages_max = kNoLimit;
+  uint32_t bytes_max = kNoLimit;
   uint64_t dropped = 0;  // messages that it was told to be missing
-  MissingByReason* missing = nullptr;  // the broker's counters
+  Lazy<Queue> queue;
+  // "Latest": in place of the queue.
+  std::unique_ptr<LatestQueue> latest;
 
-  bool empty() const { return latest ? latest->empty() : queue.empty(); }
-  uint64_t bytes() const { return latest ? latest->bytes() : queue.bytes(); }
+  bool empty() const {
+    if (latest) return latest->empty();
+    return !queue.made() || queue->empty();
+  }
+  uint64_t bytes() const {
+    if (latest) return latest->bytes();
+    return queue.made() ? queue->bytes() : 0;
+  }
   // The oldest of what waits; something must.
   Block TakeBlock() {
     if (latest) return {latest->Take(), 0};
-    return queue.TakeBlock();
+    Block block = queue.Edit().TakeBlock();
+    if (queue->empty() && !queue->remembers()) queue.Reset();
+    return block;
   }
-
-  void CountMissing(wire::GapReason reason, uint64_t messages) {
-    dropped += messages;
-    if (missing != nullptr) (*missing)[static_cast<size_t>(reason)] += messages;
+  bool IsOverLimit() const {
+    return (messages_max != kNoLimit && queue->messages() > messages_max) ||
+           (bytes_max != kNoLimit && queue->bytes() > bytes_max);
   }
 };
 
 class Outbox {
  public:
+  Outbox() = default;
+  // `missing`: the broker's counters.
+  explicit Outbox(MissingByReason* missing) : missing_(missing) {}
+
   // A control frame, header included.
   void AddControl(std::string_view frame);
 
@@ -125,9 +142,14 @@ class Outbox {
 
   void Enqueue(Lane* lane, std::span<const std::byte> run, uint32_t messages);
   // Holds the lane to its limits.
-  static void Bound(Lane* lane);
-  static void DropOldest(Lane* lane, wire::GapReason reason) {
-    if (lane->queue.DropOldest(reason)) lane->CountMissing(reason, 1);
+  void Bound(Lane* lane);
+  void DropOldest(Lane* lane, wire::GapReason reason) {
+    if (lane->queue.Edit().DropOldest(reason)) CountMissing(lane, reason, 1);
+  }
+  void CountMissing(Lane* lane, wire::GapReason reason, uint64_t messages) {
+    lane->dropped += messages;
+    if (missing_ == nullptr) return;
+    (*missing_)[static_cast<size_t>(reason)] += messages;
   }
   // Whether something waits for it.
   void List(Lane* lane);
@@ -138,6 +160,7 @@ class Outbox {
   size_t SendCommitted(size_t bytes);
   void SendRuns(size_t bytes);
 
+  MissingByReason* missing_ = nullptr;
   std::vector<Block> committed_;
   std::string control_;
   std::vector<Run> runs_;

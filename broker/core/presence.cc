@@ -21,8 +21,8 @@ wire::Presence Describe(const Session& session, PresenceChange change) {
                           .gid = session.gid,
                           .text = {}};
   if (change == PresenceChange::kLost || change == PresenceChange::kWent) {
-    presence.reason = session.end.reason;
-    presence.text = session.end.text;
+    presence.reason = session.end->reason;
+    presence.text = session.end->text;
   }
   return presence;
 }

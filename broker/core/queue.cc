@@ -159,12 +159,4 @@ bool Queue::DropOldest(wire::GapReason reason) {
   return lost;
 }
 
-void Queue::Clear() {
-  blocks_.clear();
-  lost_.Clear();
-  lost_is_last_ = false;
-  bytes_ = 0;
-  messages_ = 0;
-}
-
 }  // namespace ipc::broker

@@ -61,7 +61,8 @@ class Queue {
   // Drops the oldest frame; `bytes` must not be 0. Returns whether a
   // publication is lost that was not before.
   bool DropOldest(wire::GapReason reason = wire::GapReason::kDepth);
-  void Clear();
+  // Losses are known that later frames may belong to.
+  bool remembers() const { return lost_.remembers(); }
 
  private:
   std::span<const std::byte> WithoutLost(std::span<const std::byte> run) const;

@@ -19,8 +19,23 @@
 namespace ipc::broker {
 namespace {
 
+// The channel that `session` has on `topic`, or null. Looks at those of the one
+// or of the other, whichever are fewer.
+const Channel* FindChannel(const Session& session, const Topic& topic) {
+  if (topic.channels.size() < session.channels.size()) {
+    for (const Channel* channel : topic.channels) {
+      if (channel->publisher == &session) return channel;
+    }
+    return nullptr;
+  }
+  for (const auto& channel : session.channels) {
+    if (channel != nullptr && channel->topic == &topic) return channel.get();
+  }
+  return nullptr;
+}
+
 std::string_view GroupName(const Subscription& subscription) {
-  const Group* group = subscription.membership.group;
+  const Group* group = subscription.membership->group;
   return group == nullptr ? "" : std::string_view(group->name);
 }
 
@@ -45,7 +60,8 @@ absl::Status Requests::OnOpen(Session* session, const wire::Open& open,
   channel->retain_last = open.retain_last;
   channel->retained_from = session->reopening ? 1 : open.next_sequence;
   TakeReaders(channel, open);
-  for (Subscription* subscription : state_.patterns.Find(open.topic)) {
+  for (Subscription* subscription :
+       state_.topics.SubscriptionsOf(*channel->topic)) {
     links_.Attach(channel, subscription, std::nullopt);
   }
   acknowledgement_.OnReadersChanged(channel);
@@ -60,7 +76,7 @@ absl::Status Requests::OnOpen(Session* session, const wire::Open& open,
       request);
   if (!session->reopening) {
     // A first channel for these readers; nothing was sent on it before.
-    links_.OnPublisherReady(session);
+    links_.OnOpened(channel);
   }
   return absl::OkStatus();
 }
@@ -87,9 +103,10 @@ absl::Status Requests::CheckOpen(const Session& session,
   const Channel* same =
       index < session.channels.size() ? session.channels[index].get() : nullptr;
   if (same != nullptr) {
-    if (!session.reopening || same->topic->name != open.topic) {
-      return absl::AlreadyExistsError(absl::StrCat(
-          "channel ", index, " is open on topic ", same->topic->name));
+    if (!session.reopening || same->topic->name.text() != open.topic) {
+      return absl::AlreadyExistsError(
+          absl::StrCat("channel ", index, " is open on topic ",
+                       std::string(same->topic->name.text())));
     }
     if (open.next_sequence < same->next_sequence) {
       return absl::InvalidArgumentError(
@@ -98,37 +115,25 @@ absl::Status Requests::CheckOpen(const Session& session,
     }
     return absl::OkStatus();
   }
-  auto topic = state_.topics.find(open.topic);
-  if (topic == state_.topics.end()) return absl::OkStatus();
-  for (const Channel* channel : topic->second->channels) {
-    if (channel->publisher == &session) {
-      return absl::AlreadyExistsError(absl::StrCat("topic ", open.topic,
-                                                   " is open on channel ",
-                                                   ToNumber(channel->number)));
-    }
-  }
-  return absl::OkStatus();
+  const Topic* topic = state_.topics.FindPublished(open.topic);
+  if (topic == nullptr) return absl::OkStatus();
+  const Channel* other = FindChannel(session, *topic);
+  if (other == nullptr) return absl::OkStatus();
+  return absl::AlreadyExistsError(absl::StrCat(
+      "topic ", open.topic, " is open on channel ", ToNumber(other->number)));
 }
 
 Channel* Requests::MakeChannel(Session* session, const wire::Open& open) {
-  std::unique_ptr<Topic>& topic = state_.topics[open.topic];
-  if (topic == nullptr) {
-    topic = std::make_unique<Topic>();
-    topic->id = TopicId{++state_.last_topic};
-    topic->name = open.topic;
-  }
   auto channel = std::make_unique<Channel>();
   channel->number = open.channel;
   channel->publisher = session;
-  channel->topic = topic.get();
-  channel->type_name = open.type_name;
-  channel->schema_hash = open.schema_hash;
+  channel->type = state_.types.Take(open.type_name, open.schema_hash);
   channel->next_sequence = open.next_sequence;
   channel->unclaimed_from =
       open.readers_known ? open.next_sequence : open.first_sequence;
   channel->acknowledged = open.first_sequence - 1;
   channel->held = !open.readers_known;
-  topic->channels.push_back(channel.get());
+  state_.topics.Publish(channel.get(), open.topic);
   size_t index = ToNumber(open.channel);
   if (index >= session->channels.size()) session->channels.resize(index + 1);
   session->channels[index] = std::move(channel);
@@ -154,10 +159,10 @@ void Requests::TakeReaders(Channel* channel, const wire::Open& open) {
         sessions_.AwaitSubscription(session, reader.subscription);
     // A member has no links of its own: what it once read without its group
     // is not its any more.
-    if (subscription->membership.group != nullptr) continue;
+    if (subscription->IsMember()) continue;
     if (subscription->reliable &&
         (subscription->pattern.empty() ||
-         MatchPattern(subscription->pattern, open.topic))) {
+         MatchPattern(subscription->pattern.text(), open.topic))) {
       links_.Attach(channel, subscription, reader.from);
     }
   }
@@ -185,7 +190,7 @@ bool MakesAgain(const wire::Subscribe& subscribe,
   // Nothing more is known of one that a publisher has handed back.
   if (subscription.pattern.empty()) return true;
   const Lane& lane = subscription.lane;
-  return subscription.pattern == subscribe.pattern &&
+  return subscription.pattern.text() == subscribe.pattern &&
          (lane.latest != nullptr) ==
              (subscribe.policy == wire::Policy::kLatest) &&
          lane.drop_newest == subscribe.drop_newest;
@@ -218,38 +223,38 @@ absl::Status Requests::OnSubscribe(Session* session,
       sessions_.AwaitSubscription(session, subscribe.subscription);
   bool returns_here = !subscription->pattern.empty();
   if (grouped) {
-    subscription->pattern = subscribe.pattern;
+    subscription->pattern = SharedName(subscribe.pattern);
   } else if (subscription->pattern.empty()) {
     subscription->from_earlier_broker = subscribe.resume;
-    subscription->pattern = subscribe.pattern;
-    state_.patterns.Add(subscription->pattern, subscription);
+    state_.topics.Subscribe(subscription, subscribe.pattern);
     links_.DropUnmatched(subscription);
   }
   subscription->stale = false;
   subscription->reliable = subscribe.policy == wire::Policy::kReliable;
-  subscription->bytes = state_.reliable_queue_bytes_max;
-  subscription->stall.timeout = state_.stall_timeout;
-  if (subscribe.stall_timeout != absl::ZeroDuration()) {
-    subscription->stall.timeout =
-        std::min(state_.stall_timeout, subscribe.stall_timeout);
+  const absl::Duration timeout =
+      std::min(state_.stall_timeout, subscribe.stall_timeout);
+  if (subscription->stall->timeout != timeout) {
+    subscription->stall.Edit().timeout = timeout;
   }
   Lane& lane = subscription->lane;
   lane.drop_newest = subscribe.drop_newest;
   if (subscribe.policy == wire::Policy::kBestEffort) {
     lane.messages_max = subscribe.depth;
-    lane.bytes_max = subscribe.bytes;
+    lane.bytes_max = static_cast<uint32_t>(subscribe.bytes);
   } else if (subscribe.policy == wire::Policy::kLatest &&
              lane.latest == nullptr) {
     lane.latest = std::make_unique<LatestQueue>(kBestEffortQueueBytesMax);
   }
-  subscription->positions.clear();
+  if (subscription->arrival.made()) {
+    subscription->arrival.Edit().positions.clear();
+  }
   for (const wire::Position& position : subscribe.positions) {
-    subscription->positions[{position.session, position.channel}] =
-        position.sequence;
+    subscription->arrival.Edit()
+        .positions[{position.session, position.channel}] = position.sequence;
   }
   if (subscribe.resume) {
-    subscription->resumed_until = state_.now + kRecoveryGrace;
-    state_.timers.Add({.due = subscription->resumed_until,
+    subscription->arrival.Edit().resumed_until = state_.now + kRecoveryGrace;
+    state_.timers.Add({.due = subscription->arrival->resumed_until,
                        .kind = TimerKind::kAwaited,
                        .subject = ToNumber(session->number),
                        .detail = ToNumber(subscription->id)});
@@ -329,16 +334,16 @@ absl::Status Requests::CheckGroup(const Session& session,
     return absl::ResourceExhaustedError(absl::StrCat(
         "the limit is ", kSessionsMax, " clients and groups together"));
   }
-  auto head = known->second->subscriptions.find(kGroupSubscription);
-  if (head == known->second->subscriptions.end() ||
-      head->second->group == nullptr ||
-      head->second->group->members.size() < kGroupMembersMax) {
+  auto head = (*known)->subscriptions.find(kGroupSubscription);
+  if (head == (*known)->subscriptions.end() ||
+      head->second->group() == nullptr ||
+      head->second->group()->members.size() < kGroupMembersMax) {
     return absl::OkStatus();
   }
   // One that comes back has its place.
   auto member = session.subscriptions.find(subscribe.subscription);
   if (member != session.subscriptions.end() &&
-      member->second->membership.group == head->second->group.get()) {
+      member->second->membership->group == head->second->group()) {
     return absl::OkStatus();
   }
   return absl::ResourceExhaustedError(
@@ -354,37 +359,25 @@ Subscription* Requests::HeadOf(const Session& session,
   Session* owner = sessions_.Await(key);
   owner->awaited_until = MonotonicTime::Never();
   Subscription* head = sessions_.AwaitSubscription(owner, kGroupSubscription);
-  if (head->group != nullptr) return head;
-  head->group = std::make_unique<Group>();
-  head->group->name = subscribe.group;
-  head->group->head = head;
+  if (head->group() != nullptr) return head;
+  head->membership.Edit().headed = std::make_unique<Group>();
+  head->group()->name = subscribe.group;
+  head->group()->head = head;
   if (handed_back || subscribe.resume) {
-    head->group->strangers_until = state_.now + kRecoveryGrace;
+    head->group()->strangers_until = state_.now + kRecoveryGrace;
   }
-  head->pattern = subscribe.pattern;
   head->from_earlier_broker = subscribe.resume;
-  head->resumed_until = state_.now + kRecoveryGrace;
-  state_.patterns.Add(head->pattern, head);
+  head->arrival.Edit().resumed_until = state_.now + kRecoveryGrace;
+  state_.topics.Subscribe(head, subscribe.pattern);
   links_.DropUnmatched(head);
   AttachMatching(head);
   return head;
 }
 
 void Requests::AttachMatching(Subscription* subscription) {
-  const std::string& pattern = subscription->pattern;
-  // Topics are in the order of their names: those that begin as the pattern
-  // does stand together.
-  std::string_view prefix =
-      std::string_view(pattern).substr(0, pattern.find('*'));
-  // "a/**" matches "a", too.
-  if (prefix.ends_with('/')) prefix.remove_suffix(1);
-  for (auto topic = state_.topics.lower_bound(std::string(prefix));
-       topic != state_.topics.end() && topic->first.starts_with(prefix);
-       ++topic) {
-    if (!MatchPattern(pattern, topic->first)) continue;
-    for (Channel* channel : topic->second->channels) {
-      links_.Attach(channel, subscription, std::nullopt);
-    }
+  for (Channel* channel :
+       state_.topics.ChannelsOf(subscription->pattern.text())) {
+    links_.Attach(channel, subscription, std::nullopt);
   }
 }
 
@@ -413,23 +406,27 @@ absl::Status Requests::OnGetSchema(Session* session, const wire::GetSchema& get,
 void Requests::OnListTopics(Session* session, const wire::ListTopics& list,
                             uint64_t request) {
   wire::Topics topics;
-  auto topic = state_.topics.upper_bound(list.after);
-  for (; topic != state_.topics.end() && topics.topics.size() < kListPageItems;
+  const Topics::Set& published = state_.topics.published();
+  auto topic = published.upper_bound(list.after);
+  size_t steps = 0;
+  for (; topic != published.end() && topics.topics.size() < kListPageItems &&
+         steps < kListPageSteps;
        ++topic) {
-    const Topic& from = *topic->second;
+    const Topic& from = **topic;
+    steps += from.channels.size();
     wire::Topics::Topic& item = topics.topics.emplace_back();
-    item.topic = from.name;
-    item.type_name = from.channels.front()->type_name;
+    item.topic = from.name.text();
+    item.type_name = from.channels.front()->type->name;
     item.publishers = static_cast<uint32_t>(from.channels.size());
     item.subscriptions = Links::MatchesOf(*from.channels.front());
-    item.messages = from.messages;
-    item.bytes = from.bytes;
+    item.messages = from.past->messages;
+    item.bytes = from.past->bytes;
     for (const Channel* channel : from.channels) {
       item.messages += channel->messages;
       item.bytes += channel->bytes;
     }
   }
-  topics.more = topic != state_.topics.end();
+  topics.more = topic != published.end();
   state_.SendControl(session->connection, topics, request);
 }
 
@@ -437,10 +434,12 @@ void Requests::OnListClients(Session* session, const wire::ListClients& list,
                              uint64_t request) {
   wire::Clients clients;
   auto next = state_.sessions.upper_bound(list.after);
-  for (;
-       next != state_.sessions.end() && clients.clients.size() < kListPageItems;
+  size_t steps = 0;
+  for (; next != state_.sessions.end() &&
+         clients.clients.size() < kListPageItems && steps < kListPageSteps;
        ++next) {
     const Session& from = *next->second;
+    steps += from.subscriptions.size();
     if (IsGroup(from.key)) continue;
     wire::Clients::Client& item = clients.clients.emplace_back();
     item.name = from.name;
@@ -455,13 +454,14 @@ void Requests::OnListClients(Session* session, const wire::ListClients& list,
     for (const auto& [id, subscription] : from.subscriptions) {
       item.queued_bytes += subscription->lane.bytes();
       item.dropped += subscription->lane.dropped;
-      const Stall& stall = subscription->stall;
+      const Stall& stall = *subscription->stall;
       if ((stall.told || stall.aside) && item.slow.size() < kSlowListedMax) {
-        item.slow.push_back({.subscription = id,
-                             .pattern = subscription->pattern,
-                             .messages = Stalls::Unconsumed(*subscription),
-                             .idle = state_.now - stall.idle_since,
-                             .set_aside = stall.aside});
+        item.slow.push_back(
+            {.subscription = id,
+             .pattern = std::string(subscription->pattern.text()),
+             .messages = Stalls::Unconsumed(*subscription),
+             .idle = state_.now - stall.idle_since,
+             .set_aside = stall.aside});
       }
     }
   }

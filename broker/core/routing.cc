@@ -66,7 +66,7 @@ absl::Status Routing::OnPublish(Session* session, Frame* frame) {
     ++channel->next_sequence;
     channel->next_fragment = 0;
   } else {
-    channel->next_fragment = header.fragment + 1u;
+    channel->next_fragment = static_cast<uint16_t>(header.fragment + 1);
   }
   return absl::OkStatus();
 }
@@ -116,13 +116,13 @@ void Routing::Finish() {
 
   // Falling behind takes a subscription off the list, so it has to wait.
   std::vector<Subscription*> left_behind;
-  for (Subscription* subscription : channel->live) {
-    if (subscription->group != nullptr) {
+  for (Subscription* subscription : channel->readers->live) {
+    if (subscription->group() != nullptr) {
       if (!RouteToGroup(subscription, run)) left_behind.push_back(subscription);
       continue;
     }
     if (subscription->reliable &&
-        subscription->lane.queue.bytes() + bytes > subscription->bytes) {
+        subscription->lane.bytes() + bytes > state_.reliable_queue_bytes_max) {
       left_behind.push_back(subscription);
       continue;
     }
@@ -152,8 +152,8 @@ void Routing::Abort(Channel* channel) {
 }
 
 void Routing::TellAbort(const Channel& channel) {
-  for (Subscription* subscription : channel.live) {
-    if (subscription->group != nullptr) {
+  for (Subscription* subscription : channel.readers->live) {
+    if (subscription->group() != nullptr) {
       AbortInGroup(ReadingOf(subscription, channel));
     } else {
       TellAbort(subscription, channel, channel.next_sequence);
@@ -165,8 +165,8 @@ void Routing::TellAbort(const Channel& channel) {
 void Routing::TellMissing(Channel* channel, wire::GapReason reason) {
   const uint64_t sequence = channel->next_sequence - 1;
   std::vector<Subscription*> left_behind;
-  for (Subscription* subscription : channel->live) {
-    if (subscription->group != nullptr) {
+  for (Subscription* subscription : channel->readers->live) {
+    if (subscription->group() != nullptr) {
       MissInGroup(ReadingOf(subscription, *channel), sequence, reason);
     } else if (!TellMissing(subscription, *channel, sequence, reason)) {
       left_behind.push_back(subscription);
@@ -190,9 +190,9 @@ void Routing::TellAbort(Subscription* subscription, const Channel& channel,
 
 bool Routing::TellMissing(Subscription* subscription, const Channel& channel,
                           uint64_t sequence, wire::GapReason reason) {
-  const uint64_t waiting = subscription->lane.queue.bytes();
+  const uint64_t waiting = subscription->lane.bytes();
   if (subscription->reliable &&
-      waiting + kFrameHeaderBytes > subscription->bytes) {
+      waiting + kFrameHeaderBytes > state_.reliable_queue_bytes_max) {
     return false;
   }
   AddGap(subscription, channel, sequence, reason);
@@ -268,7 +268,7 @@ bool Routing::Refuses(Channel* channel, const FrameHeader& header,
     TellMissing(channel, wire::GapReason::kRefused);
     acknowledgement_.OnRefused(channel);
   } else {
-    channel->next_fragment = header.fragment + 1u;
+    channel->next_fragment = static_cast<uint16_t>(header.fragment + 1);
   }
   return true;
 }
@@ -323,8 +323,8 @@ void Routing::OnResent(Session* session, Frame* frame) {
   // Only between publications: one that were cut would be sent again from its
   // beginning, and with a queue smaller than it, forever.
   if (subscription->reliable && frame->header.fragment == 0 &&
-      subscription->lane.queue.bytes() + frame->bytes.size() >
-          subscription->bytes) {
+      subscription->lane.bytes() + frame->bytes.size() >
+          state_.reliable_queue_bytes_max) {
     links_.FallBehindAgain(link);
     return;
   }

@@ -31,8 +31,7 @@ void Sessions::OnHello(Connection* connection, const wire::Hello& hello) {
   }
   SessionKey key{hello.token, connection->peer.pid, connection->peer.uid};
   auto known = state_.sessions_by_key.find(key);
-  Session* session =
-      known == state_.sessions_by_key.end() ? Make(key) : known->second;
+  Session* session = known == state_.sessions_by_key.end() ? Make(key) : *known;
   if (session->connection != nullptr) {
     Connection* old = session->connection;
     Close(old, CloseReason::kSuperseded, "the session connected again");
@@ -91,7 +90,7 @@ Session* Sessions::Make(const SessionKey& key) {
   session->key = key;
   if (IsGroup(key)) ++state_.group_sessions;
   state_.sessions.emplace(session->number, std::move(made));
-  state_.sessions_by_key.emplace(key, session);
+  state_.sessions_by_key.insert(session);
   return session;
 }
 
@@ -100,7 +99,7 @@ void Sessions::Close(Connection* connection, CloseReason reason,
   if (connection->closing) return;
   state_.SendControl(connection, wire::Goodbye{reason, text});
   connection->closing = true;
-  connection->end = MakeEnd(reason, text);
+  connection->end.Edit() = MakeEnd(reason, text);
   status_.OnClosed(*connection);
   Ended ended;
   ended.id = connection->id;
@@ -119,13 +118,13 @@ void Sessions::Detach(Connection* connection, bool session_ends) {
   connection->selected = nullptr;
   if (session == nullptr) return;
   for (auto& [id, subscription] : session->subscriptions) {
-    if (subscription->membership.group != nullptr) {
+    if (subscription->IsMember()) {
       groups_.OnAway(subscription.get());
     } else {
       links_.OnReaderAway(subscription.get());
     }
     connection->outbox.Remove(&subscription->lane);
-    subscription->request = 0;
+    subscription->TakeRequest();
     subscription->stale = !subscription->pattern.empty();
   }
   for (auto& channel : session->channels) {
@@ -136,7 +135,7 @@ void Sessions::Detach(Connection* connection, bool session_ends) {
   links_.OnPublisherAway(session);
   session->connection = nullptr;
   --state_.connected_sessions;
-  session->end = connection->end;
+  session->end = std::move(connection->end);
   presence_.Forget(connection);
   if (session_ends) {
     End(session);
@@ -167,7 +166,7 @@ void Sessions::End(Session* session) {
   // In the stream of each reader, behind the last of this publisher's messages.
   for (auto& [id, link] : session->links) {
     links_.TellSkippedOf(link.get());
-    if (const Group* group = link->subscription->group.get()) {
+    if (const Group* group = link->subscription->group()) {
       for (auto& [number, member] : group->members) {
         TellGone(member, session->number);
       }
@@ -195,7 +194,7 @@ void Sessions::TellGone(Subscription* reader, SessionNumber publisher) {
 
 Session* Sessions::Await(const SessionKey& key) {
   auto known = state_.sessions_by_key.find(key);
-  if (known != state_.sessions_by_key.end()) return known->second;
+  if (known != state_.sessions_by_key.end()) return *known;
   if (state_.sessions.size() >= kSessionsMax) return nullptr;
   Session* session = Make(key);
   StartGrace(session);
@@ -211,8 +210,6 @@ Subscription* Sessions::AwaitSubscription(Session* session, SubscriptionId id) {
   subscription->created = ++state_.last_created;
   subscription->session = session;
   subscription->lane.id = id;
-  subscription->lane.missing = &state_.counters.missing;
-  subscription->bytes = state_.reliable_queue_bytes_max;
   state_.timers.Add({.due = state_.now + kRecoveryGrace,
                      .kind = TimerKind::kAwaited,
                      .subject = ToNumber(session->number),
@@ -226,7 +223,7 @@ void Sessions::OnAwaitedTimer(Session* session, SubscriptionId id) {
   Subscription* subscription = found->second.get();
   if (subscription->pattern.empty()) {
     RemoveSubscription(subscription);
-  } else if (subscription->resumed_until <= state_.now) {
+  } else if (subscription->arrival->resumed_until <= state_.now) {
     // Else the timer is one of before its return.
     GiveUpPositions(subscription);
   }
@@ -238,7 +235,7 @@ void Sessions::GiveUpPositions(Subscription* subscription) {
   Connection* connection = subscription->session->connection;
   if (connection == nullptr) return;
   SessionKey last;
-  for (const auto& [claim, sequence] : subscription->positions) {
+  for (const auto& [claim, sequence] : subscription->arrival->positions) {
     const SessionKey& key = claim.first;
     if (key == last || state_.sessions_by_key.contains(key)) continue;
     last = key;
@@ -249,19 +246,21 @@ void Sessions::GiveUpPositions(Subscription* subscription) {
     state_.SendControl(connection, announce);
     TellGone(subscription, number);
   }
-  subscription->positions.clear();
+  if (!subscription->arrival.made()) return;
+  subscription->arrival.Edit().positions.clear();
+  subscription->Settle(state_.now);
 }
 
 void Sessions::RemoveSubscription(Subscription* subscription) {
   Session* session = subscription->session;
   // A group ends with its last member.
-  Group* group = subscription->membership.group;
+  Group* group = subscription->membership->group;
   Session* ending = group != nullptr && groups_.Remove(subscription)
                         ? group->head->session
                         : nullptr;
   links_.DetachSubscription(subscription);
   if (group == nullptr && !subscription->pattern.empty()) {
-    state_.patterns.Remove(subscription->pattern, subscription);
+    state_.topics.Unsubscribe(subscription);
   }
   if (Connection* connection = session->connection; connection != nullptr) {
     connection->outbox.Remove(&subscription->lane);
@@ -273,13 +272,10 @@ void Sessions::RemoveSubscription(Subscription* subscription) {
 
 void Sessions::RemoveChannel(Channel* channel) {
   Session* session = channel->publisher;
-  Topic* topic = channel->topic;
   links_.DetachChannel(channel);
-  std::erase(session->unacknowledged, channel);
-  topic->messages += channel->messages;
-  topic->bytes += channel->bytes;
-  std::erase(topic->channels, channel);
-  if (topic->channels.empty()) state_.topics.erase(std::string(topic->name));
+  if (channel->acknowledge) EraseLast(&session->unacknowledged, channel);
+  state_.topics.Withdraw(channel);
+  state_.types.LetGo(channel->type);
   --session->channel_count;
   session->channels[ToNumber(channel->number)].reset();
 }

@@ -7,14 +7,24 @@
 #include <utility>
 
 namespace ipc::broker {
+namespace {
+
+absl::Duration TimeoutOf(const State& state, const Subscription& subscription) {
+  const absl::Duration timeout = subscription.stall->timeout;
+  return timeout == absl::ZeroDuration() ? state.stall_timeout : timeout;
+}
+
+}  // namespace
 
 void Stalls::OnConsumed(Subscription* subscription) {
-  subscription->stall.consumed = true;
-  if (subscription->stall.aside) Readmit(subscription);
+  if (!subscription->stall.made()) return;
+  Stall& stall = subscription->stall.Edit();
+  stall.consumed = true;
+  if (stall.aside) Readmit(subscription);
 }
 
 void Stalls::SetAside(Subscription* subscription) {
-  if (subscription->membership.group != nullptr) {
+  if (subscription->IsMember()) {
     groups_.SetAside(subscription);
   } else {
     links_.SetAside(subscription);
@@ -22,7 +32,7 @@ void Stalls::SetAside(Subscription* subscription) {
 }
 
 void Stalls::Readmit(Subscription* subscription) {
-  if (subscription->membership.group != nullptr) {
+  if (subscription->IsMember()) {
     groups_.Readmit(subscription);
   } else {
     links_.Readmit(subscription);
@@ -30,7 +40,7 @@ void Stalls::Readmit(Subscription* subscription) {
 }
 
 void Stalls::Watch(State* state, Subscription* subscription) {
-  Stall& stall = subscription->stall;
+  Stall& stall = subscription->stall.Edit();
   stall.consumed = false;
   stall.told = false;
   stall.idle_since = state->now;
@@ -39,7 +49,7 @@ void Stalls::Watch(State* state, Subscription* subscription) {
 
 void Stalls::Check(State* state, Subscription* subscription) {
   state->timers.Add(
-      {.due = state->now + subscription->stall.timeout / kStallChecks,
+      {.due = state->now + TimeoutOf(*state, *subscription) / kStallChecks,
        .kind = TimerKind::kStall,
        .subject = ToNumber(subscription->session->number),
        .detail = ToNumber(subscription->id)});
@@ -49,16 +59,20 @@ void Stalls::OnTimer(Session* session, SubscriptionId id) {
   auto found = session->subscriptions.find(id);
   if (found == session->subscriptions.end()) return;
   Subscription* subscription = found->second.get();
-  Stall& stall = subscription->stall;
+  Stall& stall = subscription->stall.Edit();
   if (session->connection == nullptr || Unconsumed(*subscription) == 0) {
     stall.watched = false;
     // What it had not consumed has gone with its publisher.
     if (stall.aside) Readmit(subscription);
+    if (!stall.watched && !stall.aside &&
+        stall.timeout == absl::ZeroDuration()) {
+      subscription->stall.Reset();
+    }
     return;
   }
   if (stall.aside) {
     // Others of its group may have left it alone.
-    if (subscription->membership.group != nullptr) SetAside(subscription);
+    if (subscription->IsMember()) SetAside(subscription);
     Check(&state_, subscription);
     return;
   }
@@ -70,15 +84,16 @@ void Stalls::OnTimer(Session* session, SubscriptionId id) {
     Check(&state_, subscription);
     return;
   }
+  const absl::Duration timeout = TimeoutOf(state_, *subscription);
   const absl::Duration idle = state_.now - stall.idle_since;
-  if (idle >= stall.timeout) {
+  if (idle >= timeout) {
     Tell(*subscription);
     ++state_.counters.set_aside;
     SetAside(subscription);
     Check(&state_, subscription);
     return;
   }
-  if (idle >= stall.timeout / 2 && !stall.told) {
+  if (idle >= timeout / 2 && !stall.told) {
     Tell(*subscription);
     stall.told = true;
   }
@@ -86,8 +101,8 @@ void Stalls::OnTimer(Session* session, SubscriptionId id) {
 }
 
 uint64_t Stalls::Unconsumed(const Subscription& subscription) {
-  if (subscription.membership.group != nullptr) {
-    return subscription.membership.held;
+  if (subscription.IsMember()) {
+    return subscription.membership->held;
   }
   uint64_t messages = 0;
   for (const auto& [number, link] : subscription.links) {
@@ -103,15 +118,16 @@ uint64_t Stalls::Unconsumed(const Subscription& subscription) {
 }
 
 void Stalls::Tell(const Subscription& subscription) const {
-  const absl::Duration idle = state_.now - subscription.stall.idle_since;
+  const absl::Duration timeout = TimeoutOf(state_, subscription);
+  const absl::Duration idle = state_.now - subscription.stall->idle_since;
   state_.slow.push_back({.session = subscription.session->key,
                          .name = subscription.session->name,
                          .subscription = subscription.id,
-                         .pattern = subscription.pattern,
+                         .pattern = std::string(subscription.pattern.text()),
                          .messages = Unconsumed(subscription),
                          .idle = idle,
-                         .timeout = subscription.stall.timeout,
-                         .set_aside = idle >= subscription.stall.timeout});
+                         .timeout = timeout,
+                         .set_aside = idle >= timeout});
 }
 
 }  // namespace ipc::broker

@@ -32,7 +32,7 @@ class Stalls {
 
   // Something was handed to the lane of a reliable subscription.
   void OnDelivered(Subscription* subscription) {
-    if (!subscription->stall.watched) Watch(&state_, subscription);
+    if (!subscription->stall->watched) Watch(&state_, subscription);
   }
   // It has consumed something that it had not before, or, being set aside,
   // acknowledges anything.

@@ -44,7 +44,7 @@ void Status::Record(std::string name, const Peer& peer, const End& end) {
 }
 
 void Status::OnClosed(const Connection& connection) {
-  Record(NameOf(connection), connection.peer, connection.end);
+  Record(NameOf(connection), connection.peer, *connection.end);
 }
 
 void Status::OnLost(const Connection& connection) {
@@ -52,7 +52,7 @@ void Status::OnLost(const Connection& connection) {
   if (connection.greeted) {
     OnClosed(connection);
   } else {
-    Count(connection.end);
+    Count(*connection.end);
   }
 }
 

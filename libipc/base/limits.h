@@ -141,6 +141,9 @@ static_assert(kSchemaSetBytesMax + 1024 < kControlFrameBytesMax);
 inline constexpr size_t kListPageItems = 512;
 static_assert(kListPageItems * (kTopicBytesMax + kTypeNameBytesMax + 128) <
               kControlFrameBytesMax);
+// And it ends early behind so many subscriptions of clients, or channels of
+// topics, that it has looked at: else one request could hold everybody up.
+inline constexpr size_t kListPageSteps = 65'536;
 // Slow subscriptions that a list names for each client.
 inline constexpr size_t kSlowListedMax = 8;
 static_assert(kListPageItems * (512 + kSlowListedMax * (kTopicBytesMax + 64)) <

@@ -156,13 +156,12 @@ class Script {
     limits_ = {1 + Below(12), 100 + Below(3 * kFramePayloadBytesMax)};
     reference_ = std::make_unique<ReferenceLane>(policy, limits_);
     lane_.id = SubscriptionId{1};
-    lane_.missing = &missing_;
     if (policy == Policy::kLatest) {
       lane_.latest =
           std::make_unique<broker::LatestQueue>(kBestEffortQueueBytesMax);
     } else {
-      lane_.messages_max = limits_.messages;
-      lane_.bytes_max = limits_.bytes;
+      lane_.messages_max = static_cast<uint32_t>(limits_.messages);
+      lane_.bytes_max = static_cast<uint32_t>(limits_.bytes);
       lane_.drop_newest = policy == Policy::kNewest;
     }
     wire::Subscribe request = test::SubscribeMessage(1, "**");
@@ -285,7 +284,7 @@ class Script {
   std::unique_ptr<ReferenceLane> reference_;
   broker::MissingByReason missing_{};
   broker::Lane lane_;
-  broker::Outbox outbox_;
+  broker::Outbox outbox_{&missing_};
   core::Receiving receiving_;
   std::map<uint32_t, Part> under_way_;  // or the last, by topic
   std::vector<Message> handed_;

@@ -17,8 +17,9 @@ constexpr int kRoundsMax = 100'000;
 
 std::string Describe(const broker::Group* group) {
   if (group == nullptr) return "";
-  return absl::StrCat(" group ", group->name, " on ", group->head->pattern,
-                      " with ", group->present, " of ", group->members.size());
+  return absl::StrCat(" group ", group->name, " on ",
+                      std::string(group->head->pattern.text()), " with ",
+                      group->present, " of ", group->members.size());
 }
 
 }  // namespace
@@ -98,7 +99,7 @@ bool World::Done() {
   // Whoever was set aside goes on.
   for (const auto& [number, session] : broker_->state().sessions) {
     for (const auto& [id, subscription] : session->subscriptions) {
-      if (subscription->stall.aside) return false;
+      if (subscription->stall->aside) return false;
     }
   }
   return true;
@@ -144,30 +145,30 @@ void World::NoteUnfinished() {
   }
   for (const auto& [number, session] : broker_->state().sessions) {
     for (const auto& [id, subscription] : session->subscriptions) {
-      if (!subscription->stall.aside) continue;
+      if (!subscription->stall->aside) continue;
       AddLine(
           absl::StrCat(session->name, "/", ToNumber(id), " is aside and holds ",
-                       subscription->membership.held,
-                       subscription->stall.watched ? "" : ", not watched"),
+                       subscription->membership->held,
+                       subscription->stall->watched ? "" : ", not watched"),
           {});
     }
     for (const auto& [id, link] : session->links) {
       for (const auto& [topic, reading] : link->readings) {
         const broker::Channel& channel = *reading->channel;
-        AddLine(absl::StrCat(
-                    session->name, " channel ", ToNumber(channel.number),
-                    " next ", channel.next_sequence, " acknowledged ",
-                    channel.acknowledged, channel.held ? " held" : "", " for ",
-                    link->subscription->session->name, "/",
-                    ToNumber(link->subscription->id),
-                    link->subscription->reliable ? "" : " (best effort)",
-                    Describe(link->subscription->group.get()), " consumed ",
-                    reading->consumed, " from ", reading->resend_from,
-                    " link state ", static_cast<int>(link->state),
-                    link->catch_up ? " catches up" : "",
-                    link->resend_under_way ? " resend under way" : "",
-                    link->unheard ? " unheard" : ""),
-                {});
+        AddLine(
+            absl::StrCat(session->name, " channel ", ToNumber(channel.number),
+                         " next ", channel.next_sequence, " acknowledged ",
+                         channel.acknowledged, channel.held ? " held" : "",
+                         " for ", link->subscription->session->name, "/",
+                         ToNumber(link->subscription->id),
+                         link->subscription->reliable ? "" : " (best effort)",
+                         Describe(link->subscription->group()), " consumed ",
+                         reading->consumed, " from ", reading->resend_from,
+                         " link state ", static_cast<int>(link->state),
+                         link->catch_up ? " catches up" : "",
+                         link->resend_under_way ? " resend under way" : "",
+                         link->unheard ? " unheard" : ""),
+            {});
       }
     }
   }

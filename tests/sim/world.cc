@@ -171,15 +171,14 @@ void World::CheckBounds() {
   for (const auto& [number, session] : broker_->state().sessions) {
     for (const auto& [id, subscription] : session->subscriptions) {
       uint64_t bytes = subscription->lane.bytes();
-      const broker::Group* group = subscription->membership.group;
+      const broker::Group* group = subscription->membership->group;
       const auto& links =
           group == nullptr ? subscription->links : group->head->links;
-      uint64_t most = subscription->bytes + 2 * kReadBytes +
-                      links.size() * kMessageBytesMost;
+      const uint64_t limit = broker_->state().reliable_queue_bytes_max;
+      uint64_t most = limit + 2 * kReadBytes + links.size() * kMessageBytesMost;
       if (bytes > most) {
         history_.Fail(absl::StrCat("queue of ", session->name, " holds ", bytes,
-                                   " bytes; the limit is ",
-                                   subscription->bytes));
+                                   " bytes; the limit is ", limit));
       }
     }
   }

@@ -108,7 +108,7 @@ TEST_F(BrokerGroupFaultsTest, AMessageThatWasCutWhenAllStalledIsNobodys) {
   first_.Ack(held);
   publisher_.Send(test::FragmentOf(1, 2, 2, 2));
   first_.Take();
-  EXPECT_EQ(SubscriptionOf(&first_).membership.held, 0u);
+  EXPECT_EQ(SubscriptionOf(&first_).membership->held, 0u);
   publisher_.Publish(1, 3);
   EXPECT_THAT(SequencesOf(first_.Take(), FrameKind::kDeliver), ElementsAre(3));
 }
@@ -222,7 +222,7 @@ TEST_F(BrokerGroupFaultsTest, AMemberThatRepeatsItselfCountsOnce) {
   again.resume = true;
   for (int i = 0; i < 3; ++i) first_.Send(again, 7);
   first_.Resumed();
-  EXPECT_EQ(SubscriptionOf(&first_).membership.group->present, 1u);
+  EXPECT_EQ(SubscriptionOf(&first_).membership->group->present, 1u);
 }
 
 TEST_F(BrokerGroupFaultsTest, FragmentsThatAreSentAgainForEverAreNot) {

@@ -98,7 +98,7 @@ TEST_F(BrokerRequestsTest, ARefusedOpenOpensNothing) {
   client_.Take();
   client_.Publish(1, 1);
   EXPECT_FALSE(client_.is_open());
-  EXPECT_TRUE(shell_.broker().state().topics.empty());
+  EXPECT_TRUE(shell_.broker().state().topics.published().empty());
 }
 
 TEST_F(BrokerRequestsTest, CloseIsAnsweredAndFreesTopicAndNumber) {
@@ -106,7 +106,7 @@ TEST_F(BrokerRequestsTest, CloseIsAnsweredAndFreesTopicAndNumber) {
   client_.Take();
   client_.Send({.kind = FrameKind::kClose, .target = 1, .sequence = 8});
   EXPECT_EQ(ResultOf(&client_, 8).code, StatusCode::kOk);
-  EXPECT_TRUE(shell_.broker().state().topics.empty());
+  EXPECT_TRUE(shell_.broker().state().topics.published().empty());
   client_.Open(1, "u");
   EXPECT_THAT(KindsOf(client_.Take()), ElementsAre("OPENED"));
   client_.Open(2, "t");
@@ -353,6 +353,25 @@ TEST_F(BrokerRequestsTest, AFullPageIsTheLastOneIfNothingFollows) {
   const auto topics = client_.Only<wire::Topics>();
   EXPECT_EQ(topics.topics.size(), kListPageItems);
   EXPECT_FALSE(topics.more);
+}
+
+TEST_F(BrokerRequestsTest, APageEndsBehindAClientWithVeryManySubscriptions) {
+  static_assert(kSubscriptionsPerSessionMax >= kListPageSteps);
+  for (uint32_t i = 1; i <= kListPageSteps; ++i) {
+    client_.SubscribeBestEffort(i, "t", 10);
+  }
+  other_.Take();
+  other_.Send(wire::ListClients{}, 1);
+  auto page = other_.Only<wire::Clients>();
+  EXPECT_TRUE(page.more);
+  ASSERT_EQ(page.clients.size(), 1u);
+  EXPECT_EQ(page.clients[0].subscriptions, kListPageSteps);
+  wire::ListClients list;
+  list.after = page.clients[0].session_number;
+  other_.Send(list, 2);
+  page = other_.Only<wire::Clients>();
+  EXPECT_FALSE(page.more);
+  EXPECT_EQ(page.clients.size(), 1u);
 }
 
 TEST_F(BrokerRequestsTest, ClientsAreListedWithWhatTheyDo) {

@@ -386,9 +386,9 @@ TEST_F(BrokerSessionsTest, AChannelThatIsNotOpenedAgainIsClosed) {
   Link();
   publisher_.Lose();
   Return(&publisher_);
-  EXPECT_EQ(shell_.broker().state().topics.size(), 1u);
+  EXPECT_EQ(shell_.broker().state().topics.published().size(), 1u);
   publisher_.Resumed();
-  EXPECT_TRUE(shell_.broker().state().topics.empty());
+  EXPECT_TRUE(shell_.broker().state().topics.published().empty());
 }
 
 TEST_F(BrokerSessionsTest, LostAcknowledgementsAreRepeated) {

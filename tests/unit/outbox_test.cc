@@ -111,8 +111,8 @@ class OutboxTest : public testing::Test {
     EXPECT_EQ(receiver_.control(), expected_control_);
     for (uint32_t id = 1; id <= kLanes; ++id) {
       EXPECT_EQ(receiver_.lane(id), expected_[id]) << "lane " << id;
-      EXPECT_EQ(lane(id)->queue.bytes(), 0u);
-      EXPECT_EQ(lane(id)->queue.messages(), 0u);
+      EXPECT_EQ(lane(id)->queue->bytes(), 0u);
+      EXPECT_EQ(lane(id)->queue->messages(), 0u);
       EXPECT_FALSE(lane(id)->in_turn);
     }
   }
@@ -225,7 +225,7 @@ TEST_F(OutboxTest, IsBlockedWhileDataWaits) {
   EXPECT_FALSE(outbox_.blocked());
   EndTurn();
   EXPECT_TRUE(outbox_.blocked());
-  EXPECT_EQ(lane(1)->queue.messages(), 1u);
+  EXPECT_EQ(lane(1)->queue->messages(), 1u);
   Send(SIZE_MAX);
   EXPECT_FALSE(outbox_.blocked());
 }
@@ -236,7 +236,7 @@ TEST_F(OutboxTest, CopiesAtOnceWhatComesBehindQueuedData) {
   EndTurn();
   BeginTurn();
   Run(2);
-  EXPECT_EQ(lane(2)->queue.messages(), 1u);
+  EXPECT_EQ(lane(2)->queue->messages(), 1u);
   EndTurn();
   Send(SIZE_MAX);
   EXPECT_THAT(receiver_.order(), ElementsAre("1:1", "2:2"));
@@ -299,7 +299,7 @@ TEST_F(OutboxTest, ARemovedLaneTakesItsQueueAlong) {
   Run(1);
   EndTurn();
   outbox_.Remove(lane(1));
-  EXPECT_TRUE(lane(1)->queue.empty());
+  EXPECT_TRUE(lane(1)->queue->empty());
   EXPECT_FALSE(lane(1)->in_turn);
   Send(SIZE_MAX);
   EXPECT_THAT(receiver_.order(), ElementsAre("2:2"));
@@ -356,7 +356,7 @@ TEST_F(OutboxTest, ALimitedLaneIsBoundedInBytes) {
   for (int i = 0; i < 5; ++i) Run(1);
   EndTurn();
   EXPECT_EQ(lane(1)->dropped, 3u);
-  EXPECT_EQ(lane(1)->queue.bytes(), 2u * 43);
+  EXPECT_EQ(lane(1)->queue->bytes(), 2u * 43);
   Send(SIZE_MAX);
   EXPECT_THAT(receiver_.order(), ElementsAre("1:1-3", "1:4", "1:5"));
 }
@@ -368,7 +368,7 @@ TEST_F(OutboxTest, ALimitHoldsForWhatIsQueuedAtOnce) {
   EndTurn();
   BeginTurn();
   for (int i = 0; i < 5; ++i) Run(1);
-  EXPECT_EQ(lane(1)->queue.messages(), 1u);
+  EXPECT_EQ(lane(1)->queue->messages(), 1u);
   EndTurn();
   Send(SIZE_MAX);
   EXPECT_THAT(receiver_.order(), ElementsAre("2:1", "1:2-5", "1:6"));
@@ -501,8 +501,8 @@ class RandomOutboxTest : public OutboxTest {
       const bool all = (*random)() % 8 == 0;
       Send(all ? SIZE_MAX : (*random)() % 2000, 1 + (*random)() % 500);
       EndTurn();
-      EXPECT_LE(lane(3)->queue.bytes(), lane(3)->bytes_max);
-      EXPECT_LE(lane(3)->queue.messages(), lane(3)->messages_max);
+      EXPECT_LE(lane(3)->queue->bytes(), lane(3)->bytes_max);
+      EXPECT_LE(lane(3)->queue->messages(), lane(3)->messages_max);
     }
     Send(SIZE_MAX);
   }

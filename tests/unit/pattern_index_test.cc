@@ -47,14 +47,14 @@ class PatternIndexTest : public testing::Test {
   Subscription* Add(const std::string& pattern) {
     auto subscription = std::make_unique<Subscription>();
     subscription->created = ++last_created_;
-    subscription->pattern = pattern;
+    subscription->pattern = SharedName(pattern);
     index_.Add(pattern, subscription.get());
     subscriptions_.push_back(std::move(subscription));
     return subscriptions_.back().get();
   }
 
   void Remove(size_t i) {
-    index_.Remove(subscriptions_[i]->pattern, subscriptions_[i].get());
+    index_.Remove(subscriptions_[i]->pattern.text(), subscriptions_[i].get());
     subscriptions_.erase(subscriptions_.begin() +
                          static_cast<std::ptrdiff_t>(i));
   }
@@ -63,7 +63,7 @@ class PatternIndexTest : public testing::Test {
   std::vector<Subscription*> Expected(const std::string& topic) const {
     std::vector<Subscription*> expected;
     for (const auto& subscription : subscriptions_) {
-      if (MatchPattern(subscription->pattern, topic)) {
+      if (MatchPattern(subscription->pattern.text(), topic)) {
         expected.push_back(subscription.get());
       }
     }

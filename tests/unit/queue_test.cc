@@ -304,7 +304,7 @@ TEST(QueueTest, ClearForgetsEverything) {
   Queue queue;
   Push(&queue, Deliver(1, 40'000));
   Push(&queue, Deliver(2, 40'000));
-  queue.Clear();
+  queue = Queue();
   EXPECT_TRUE(queue.empty());
   EXPECT_EQ(queue.bytes(), 0u);
   EXPECT_EQ(queue.messages(), 0u);
@@ -412,7 +412,7 @@ TEST(QueueTest, KeepsOrderSizesAndCountsUnderRandomUse) {
     } else if (action < 19 && !queue.empty()) {
       ASSERT_NO_FATAL_FAILURE(TakeBlock(&queue, &model)) << "step " << step;
     } else if (random() % 50 == 0) {
-      queue.Clear();
+      queue = Queue();
       model.frames.clear();
       model.kept.clear();
     }
