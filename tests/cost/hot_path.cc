@@ -3,7 +3,10 @@
 // The hot path without sockets, for counting its instructions: a publisher's
 // core, the broker's and those of subscribers, joined by copying bytes.
 //
-//   hot_path MESSAGES PAYLOAD_BYTES SUBSCRIBERS
+//   hot_path MESSAGES PAYLOAD_BYTES SUBSCRIBERS [CROWD]
+//
+// Beside them stands a crowd of so many idle subscriptions and as many idle
+// topics; a message must not cost more for that.
 //
 // tests/cost/run counts what each of the three functions Measured... below
 // executes. They are called once for each batch, as large as a send in a burst.
@@ -16,8 +19,10 @@
 #include <cstring>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "broker/core/broker.h"
 #include "libipc/base/check.h"
 #include "libipc/base/limits.h"
@@ -107,12 +112,73 @@ struct Peer {
   }
 }
 
+// Clients that have said and heard what there is to say.
+class Crowd {
+ public:
+  static constexpr uint64_t kFirstId = 1'000;
+  static constexpr uint32_t kEach = 1'000;
+
+  Crowd(broker::Broker* broker, MonotonicTime now)
+      : broker_(*broker), now_(now) {}
+
+  // With kEach subscriptions to as many topics, and others to publish on.
+  void AddClient() {
+    id_ = ConnectionId{kFirstId + clients_++};
+    IPC_CHECK(broker_.OnConnect(id_, {.pid = 1, .uid = 500, .gid = 50}, now_));
+    wire::Hello hello;
+    hello.token.bytes[0] = static_cast<uint8_t>(clients_ >> 8);
+    hello.token.bytes[1] = static_cast<uint8_t>(clients_);
+    hello.name = "crowd";
+    Send(hello);
+    wire::AppendFrame({.kind = wire::FrameKind::kResumed}, "", &bytes_);
+    for (uint32_t i = 1; i <= kEach; ++i) {
+      wire::Subscribe subscribe;
+      subscribe.subscription = SubscriptionId{i};
+      subscribe.pattern = absl::StrCat("crowd/", clients_, "/read/", i);
+      Send(subscribe);
+      wire::Open open;
+      open.channel = ChannelNumber{i};
+      open.topic = absl::StrCat("crowd/", clients_, "/written/", i);
+      open.first_sequence = open.next_sequence = 1;
+      Send(open);
+    }
+    Settle();
+  }
+
+ private:
+  template <typename Message>
+  void Send(const Message& message) {
+    wire::AppendControl(message, 1, &bytes_);
+  }
+  void Settle() {
+    broker_.OnBytes(id_, std::as_writable_bytes(std::span(bytes_)), now_);
+    bytes_.clear();
+    for (broker::Connection* connection : broker_.TakeDirty()) {
+      while (!connection->outbox.empty()) {
+        size_t bytes = 0;
+        for (std::span<const std::byte> part : connection->outbox.Gather()) {
+          bytes += part.size();
+        }
+        connection->outbox.Sent(bytes);
+      }
+    }
+  }
+
+  broker::Broker& broker_;
+  const MonotonicTime now_;
+  ConnectionId id_{};
+  uint32_t clients_ = 0;
+  std::string bytes_;
+};
+
 class HotPath {
  public:
-  explicit HotPath(uint8_t subscribers)
+  HotPath(uint8_t subscribers, uint32_t crowd)
       : now_(MonotonicTime::FromNanoseconds(1'000'000'000)),
         broker_({}, now_),
         buffer_(1 << 20) {
+    Crowd others(&broker_, now_);
+    for (uint32_t i = 0; i < crowd; i += Crowd::kEach) others.AddClient();
     for (uint8_t i = 0; i <= subscribers; ++i) {
       peers_.push_back(std::make_unique<Peer>(i + 1, &broker_, now_));
     }
@@ -232,12 +298,15 @@ class HotPath {
 }  // namespace ipc::cost
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::fprintf(stderr, "usage: %s MESSAGES PAYLOAD_BYTES SUBSCRIBERS\n",
+  if (argc != 4 && argc != 5) {
+    std::fprintf(stderr,
+                 "usage: %s MESSAGES PAYLOAD_BYTES SUBSCRIBERS [CROWD]\n",
                  argv[0]);
     return 2;
   }
-  ipc::cost::HotPath path(static_cast<uint8_t>(std::atoi(argv[3])));
+  const int crowd = argc == 5 ? std::atoi(argv[4]) : 0;
+  ipc::cost::HotPath path(static_cast<uint8_t>(std::atoi(argv[3])),
+                          static_cast<uint32_t>(crowd));
   path.Run(std::strtoull(argv[1], nullptr, 10),
            std::strtoull(argv[2], nullptr, 10));
   std::printf("%zu\n", path.sent());
