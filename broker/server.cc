@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libipc/base/status_macros.h"
+#include "libipc/net/descriptors.h"
 #include "libipc/net/system.h"
 
 namespace ipc::broker {
@@ -93,7 +94,8 @@ void Server::Run(int stop_fd) {
 }
 
 MonotonicTime Server::NextDeadline() const {
-  return std::min({broker_.NextDeadline(), accept_again_, watch_sweep_});
+  return std::min(
+      {broker_.NextDeadline(), accept_again_, watch_sweep_, resume_at_});
 }
 
 void Server::OnEvent(const net::PollEvent& event) {
@@ -128,6 +130,7 @@ void Server::OnTime() {
     watch_sweep_ =
         watched_.empty() ? MonotonicTime::Never() : now + kRecoveryGrace;
   }
+  if (resume_at_ <= now) SendToPaused();
   if (broker_.NextDeadline() <= now) {
     broker_.OnTime(now);
     Flush();
@@ -189,12 +192,17 @@ void Server::PauseAccepting() {
 
 void Server::Read(ConnectionId id, Client* client) {
   size_t kept = broker_.TailSize(id);
+  std::vector<int> passed;
   net::IoResult result = net::Receive(
       client->fd.get(),
       std::span(buffer_).subspan(
-          kept, kept < kReadBytes ? kReadBytes - kept : kReadBytes));
+          kept, kept < kReadBytes ? kReadBytes - kept : kReadBytes),
+      &passed);
   switch (result.state) {
     case net::IoState::kDone:
+      if (!passed.empty() && !TakeDescriptors(id, *client, std::move(passed))) {
+        break;
+      }
       broker_.OnBytes(id, std::span(buffer_).first(kept + result.bytes),
                       net::Now());
       break;
@@ -204,6 +212,26 @@ void Server::Read(ConnectionId id, Client* client) {
       OnLost(id, result.error);
       break;
   }
+}
+
+// False: the connection ends for it.
+bool Server::TakeDescriptors(ConnectionId id, const Client& client,
+                             std::vector<int> fds) {
+  Descriptors passed = net::Own(std::move(fds), client.held);
+  if (std::any_of(passed->begin(), passed->end(), net::IsUnixSocket)) {
+    broker_.Close(id, CloseReason::kViolation,
+                  "a socket of the Unix domain was passed: it could hold "
+                  "descriptors itself");
+    return false;
+  }
+  if (*client.held > kDescriptorsPerSourceMax) {
+    broker_.Close(id, CloseReason::kLimit,
+                  absl::StrCat("more than ", kDescriptorsPerSourceMax,
+                               " descriptors that it has passed wait"));
+    return false;
+  }
+  broker_.OnDescriptors(id, std::move(passed));
+  return true;
 }
 
 void Server::OnLost(ConnectionId id, const std::string& error) {
@@ -285,27 +313,69 @@ void Server::SendTo(Connection* connection) {
   if (found == clients_.end()) return;
   Client& client = found->second;
   Outbox& outbox = connection->outbox;
-  bool full = false;
+  bool full = client.paused;
   bool closed = false;
   for (size_t sent = 0; !full && !outbox.empty() && sent < kSendBytesPerTurn;) {
-    const auto& segments = outbox.Gather();
-    size_t bytes = 0;
-    for (const auto& segment : segments) bytes += segment.size();
-    net::IoResult result = net::Send(client.fd.get(), segments);
-    if (result.state == net::IoState::kDone) outbox.Sent(result.bytes);
+    net::IoResult result = Send(&client, &outbox, &full);
     // A closed socket is noticed by reading from it; it never has room.
     closed = result.state == net::IoState::kClosed;
-    full = result.state != net::IoState::kDone || result.bytes < bytes;
+    if (result.pause) Pause(connection->id, &client);
     sent += result.bytes;
   }
   outbox.Settle();
-  bool waits = !outbox.empty() && !closed;
+  bool waits = !outbox.empty() && !closed && !client.paused;
   if (waits != client.waits_for_room) {
     client.waits_for_room = waits;
     poller_.Modify(client.fd.get(), ToNumber(connection->id),
                    waits ? net::Interest::kReadWrite : net::Interest::kRead);
   }
   broker_.OnSent(connection);
+}
+
+// One send of what comes next. `*full`: the socket has not taken all of it.
+net::IoResult Server::Send(Client* client, Outbox* outbox, bool* full) {
+  const auto& segments = outbox->Gather();
+  size_t bytes = 0;
+  for (const auto& segment : segments) bytes += segment.size();
+  const Descriptors& descriptors = outbox->gathered_descriptors();
+  std::span<const int> passed;
+  if (descriptors != nullptr) [[unlikely]] {
+    passed = *descriptors;
+    if (client->unread + passed.size() > kDescriptorsUnreadMax) {
+      if (!net::HasReadAll(client->fd.get())) {
+        *full = true;
+        return {.state = net::IoState::kWouldBlock,
+                .bytes = 0,
+                .error = "",
+                .pause = true};
+      }
+      client->unread = 0;
+    }
+  }
+  net::IoResult result = net::Send(client->fd.get(), segments, passed);
+  *full = result.state != net::IoState::kDone || result.bytes < bytes;
+  if (result.state == net::IoState::kDone) {
+    client->unread += passed.size();
+    outbox->Sent(result.bytes);
+  }
+  return result;
+}
+
+void Server::Pause(ConnectionId id, Client* client) {
+  client->paused = true;
+  paused_.push_back(id);
+  resume_at_ = std::min(resume_at_, net::Now() + kDescriptorPause);
+}
+
+void Server::SendToPaused() {
+  resume_at_ = MonotonicTime::Never();
+  for (ConnectionId id : std::exchange(paused_, {})) {
+    auto client = clients_.find(id);
+    if (client == clients_.end()) continue;
+    client->second.paused = false;
+    if (Connection* connection = broker_.Find(id)) SendTo(connection);
+  }
+  Flush();
 }
 
 void Server::CloseEnded(const Ended& ended) {

@@ -56,6 +56,10 @@ class Server {
     net::Fd fd;
     net::PeerCredentials peer;
     bool waits_for_room = false;  // EPOLLOUT is on
+    // Descriptors that came from it and are open, wherever they wait.
+    std::shared_ptr<size_t> held = std::make_shared<size_t>(0);
+    size_t unread = 0;    // descriptors sent since it had read everything
+    bool paused = false;  // listed in paused_
   };
   // A process whose session is awaited after its connection was lost.
   struct Watched {
@@ -75,6 +79,8 @@ class Server {
               const std::string& text);
   void PauseAccepting();
   void Read(ConnectionId id, Client* client);
+  bool TakeDescriptors(ConnectionId id, const Client& client,
+                       std::vector<int> fds);
   void OnLost(ConnectionId id, const std::string& error);
   bool WatchProcess(const Client& client, const SessionKey& session);
   void OnWatched(uint64_t key);
@@ -84,6 +90,9 @@ class Server {
   // Sends to everybody who has something to get, and closes what has ended.
   void Flush();
   void SendTo(Connection* connection);
+  net::IoResult Send(Client* client, Outbox* outbox, bool* full);
+  void Pause(ConnectionId id, Client* client);
+  void SendToPaused();
   void CloseEnded(const Ended& ended);
   void WarnOfSlow();
   // Takes the signal. False if none has come.
@@ -105,6 +114,9 @@ class Server {
   uint64_t last_id_;
   MonotonicTime accept_again_ = MonotonicTime::Never();
   MonotonicTime watch_sweep_ = MonotonicTime::Never();
+  // Clients whose sockets take no descriptors now, and when to try again.
+  std::vector<ConnectionId> paused_;
+  MonotonicTime resume_at_ = MonotonicTime::Never();
 };
 
 }  // namespace ipc::broker

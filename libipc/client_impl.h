@@ -48,6 +48,7 @@
 #include "libipc/net/unix_socket.h"
 #include "libipc/pull_queue.h"
 #include "libipc/socket_watch.h"
+#include "libipc/wire/passed_descriptors.h"
 
 namespace ipc {
 
@@ -113,10 +114,12 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
                                        const core::ChannelType& type);
   void ReleaseChannel(uint32_t channel);
   absl::Status Publish(uint32_t channel, std::span<const std::byte> payload,
-                       absl::Duration timeout);
+                       absl::Duration timeout,
+                       const Descriptors& descriptors = nullptr);
   absl::Status Publish(uint32_t channel,
                        const google::protobuf::MessageLite& message,
-                       absl::Duration timeout);
+                       absl::Duration timeout,
+                       const Descriptors& descriptors = nullptr);
   absl::Status WaitForSubscribers(uint32_t channel, uint32_t count,
                                   absl::Duration timeout);
   uint32_t subscribers(uint32_t channel) const;
@@ -210,7 +213,11 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   enum class Urgency { kCork, kNow };
   template <typename Write>
   absl::Status Append(uint32_t channel, size_t payload_bytes, Write write,
-                      absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
+                      absl::Duration timeout, const Descriptors& descriptors)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // Why there is no room for a publication.
+  std::string FullText(const Descriptors& descriptors) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status CheckPublish(uint32_t channel, size_t payload_bytes) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AfterAppend(MonotonicTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -240,6 +247,7 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   void ScheduleConnect();
   void Disconnect(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
   bool Receive() ABSL_LOCKS_EXCLUDED(mu_);
+  bool TakePassed(wire::Frame* frame);
   void HandleFrames() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status HandleFrame(const wire::Frame& frame);
   absl::Status HandleControl(const wire::Frame& frame) ABSL_LOCKS_EXCLUDED(mu_);
@@ -256,6 +264,8 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   void Deliver(const wire::Frame& frame);
   void DeliverOther(const wire::Frame& frame, const core::Delivery& delivery);
   void HandOver(const core::Delivery& delivery);
+  Attachments AttachmentsOf(const core::Delivery& delivery,
+                            const wire::Frame& frame);
   void SetAside(Message message, std::shared_ptr<core::Stream> stream,
                 std::unique_ptr<Event> gap);
   void SetDispatching(const std::shared_ptr<SubscriptionImpl>& subscription)
@@ -352,6 +362,7 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   // -- The loop's
   SocketWatch watch_;
   core::Inbound inbound_;
+  wire::PassedDescriptors passed_;
   MonotonicTime connect_at_ = MonotonicTime::Never();
   MonotonicTime handshake_until_ = MonotonicTime::Never();
   absl::Duration backoff_;

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "libipc/base/limits.h"
 #include "libipc/client_impl.h"
+#include "libipc/net/descriptors.h"
 #include "libipc/net/system.h"
 
 namespace ipc {
@@ -198,6 +199,7 @@ void ClientImpl::Disconnect(const absl::Status& status) {
   bool was_ready = session_.ready();
   session_.OnDisconnected();
   inbound_.Reset();
+  passed_.Clear();
   current_ = nullptr;
   full_ = broken_ = false;
   handshake_until_ = MonotonicTime::Never();
@@ -234,8 +236,11 @@ bool ClientImpl::Receive() {
     inbound_.Park();
     handed_out_ = false;
   }
-  net::IoResult result = net::Receive(fd, inbound_.Room(kReadBytes));
+  std::vector<int> passed;
+  net::IoResult result = net::Receive(fd, inbound_.Room(kReadBytes), &passed);
   if (result.state == net::IoState::kDone) {
+    if (!passed.empty()) [[unlikely]]
+      passed_.Add(net::Own(std::move(passed)));
     inbound_.Filled(result.bytes);
     HandleFrames();
     return true;
@@ -252,12 +257,16 @@ void ClientImpl::HandleFrames() {
   wire::Frame frame;
   // A handler may have ended the client.
   while (!stopping_ && inbound_.Next(&frame)) {
+    if (frame.header.descriptors != 0 && !TakePassed(&frame)) [[unlikely]]
+      break;
     if (!handling_ && !deferred_.empty()) RunDeferred();
     if (frame.header.kind == wire::FrameKind::kDeliver) [[likely]] {
       Deliver(frame);
       continue;
     }
     absl::Status status = HandleFrame(frame);
+    if (frame.descriptors != nullptr) [[unlikely]]
+      frame.descriptors = nullptr;
     if (!status.ok()) {
       Disconnect(status);
       break;
@@ -269,6 +278,10 @@ void ClientImpl::HandleFrames() {
         absl::StrCat("the broker sent a malformed frame: ",
                      absl::string_view(fault.data(), fault.size()))));
   }
+  if (!passed_.empty() && !stopping_ && !passed_.MayBelongTo(inbound_.rest())) {
+    Disconnect(absl::DataLossError(
+        "the broker passed descriptors that no frame says to have"));
+  }
   uint64_t duplicates = session_.receiving().duplicates();
   if (received_ + duplicates + missing_ == told_received_) return;
   told_received_ = received_ + duplicates + missing_;
@@ -276,6 +289,17 @@ void ClientImpl::HandleFrames() {
   stats_.received = received_;
   stats_.missing = missing_;
   stats_.duplicates = duplicates;
+}
+
+// False: it is disconnected.
+bool ClientImpl::TakePassed(wire::Frame* frame) {
+  frame->descriptors = passed_.Take(frame->header.descriptors);
+  if (frame->descriptors != nullptr) return true;
+  Disconnect(absl::DataLossError(
+      absl::StrCat("the broker sent a frame that says to have ",
+                   int{frame->header.descriptors},
+                   " descriptors; they were not passed with it")));
+  return false;
 }
 
 absl::Status ClientImpl::HandleFrame(const wire::Frame& frame) {
@@ -309,7 +333,9 @@ absl::Status ClientImpl::HandleControl(const wire::Frame& frame) {
     HandleEvent(std::move(event));
   }
   core::Publishing& publishing = session_.publishing();
-  if (frame.header.kind == wire::FrameKind::kAck && waiting_for_room_ > 0) {
+  // Descriptors are closed as soon as nobody needs them.
+  if (frame.header.kind == wire::FrameKind::kAck &&
+      (waiting_for_room_ > 0 || publishing.log().descriptors() > 0)) {
     publishing.Trim();
   }
   // An answer to OPEN lets go what was published before it.

@@ -105,13 +105,14 @@ absl::Status ClientImpl::CheckPublish(uint32_t channel,
 // `write` gets the parts of the payload's place; a small one has one.
 template <typename Write>
 absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
-                                Write write, absl::Duration timeout) {
+                                Write write, absl::Duration timeout,
+                                const Descriptors& descriptors) {
   MutexLock lock(&mu_);
   core::Publishing& publishing = session_.publishing();
   IPC_RETURN_IF_ERROR(CheckPublish(channel, payload_bytes));
   MonotonicTime now = burst_clock_.Now();
   const ChannelNumber number{channel};
-  if (payload_bytes <= kFramePayloadBytesMax) {
+  if (payload_bytes <= kFramePayloadBytesMax && descriptors == nullptr) {
     std::byte* payload =
         publishing.TryAppendSmall(number, payload_bytes, now.nanoseconds());
     if (payload != nullptr) [[likely]] {
@@ -123,15 +124,19 @@ absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
   }
   auto try_append = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     int64_t time = now.nanoseconds();
-    if (publishing.TryAppend(number, payload_bytes, time, &parts_)) return true;
+    auto append = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      return publishing.TryAppend(number, payload_bytes, time, descriptors,
+                                  &parts_);
+    };
+    if (append()) return true;
     publishing.Trim();
-    return publishing.TryAppend(number, payload_bytes, time, &parts_);
+    return append();
   };
   while (!try_append()) {
     if (timeout <= absl::ZeroDuration()) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "the window of ", options_.window_bytes,
-          " bytes is full: subscribers have yet to consume what it holds"));
+      return absl::ResourceExhaustedError(
+          absl::StrCat(FullText(descriptors),
+                       " full: subscribers have yet to consume what it holds"));
     }
     // From before Send, which lets acknowledgements in: they make room only
     // while somebody waits for it.
@@ -140,7 +145,8 @@ absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
     ++waiting_for_room_;
     Send();
     auto has_room = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-      return publishing.HasRoom(payload_bytes) || stopping_ || draining_;
+      const size_t count = descriptors == nullptr ? 0 : descriptors->size();
+      return publishing.HasRoom(payload_bytes, count) || stopping_ || draining_;
     };
     absl::Duration rest = timeout == absl::InfiniteDuration()
                               ? timeout
@@ -149,8 +155,7 @@ absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
     --waiting_for_room_;
     if (!room) {
       return absl::DeadlineExceededError(absl::StrCat(
-          "the window of ", options_.window_bytes, " bytes stayed full for ",
-          absl::FormatDuration(timeout)));
+          FullText(descriptors), " full for ", absl::FormatDuration(timeout)));
     }
     IPC_RETURN_IF_ERROR(CheckPublish(channel, payload_bytes));
   }
@@ -159,9 +164,20 @@ absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
   return absl::OkStatus();
 }
 
+std::string ClientImpl::FullText(const Descriptors& descriptors) const {
+  const core::Log& log = session_.publishing().log();
+  if (descriptors != nullptr &&
+      log.descriptors() + descriptors->size() > kDescriptorsPerLogMax) {
+    return absl::StrCat("the window for ", kDescriptorsPerLogMax,
+                        " descriptors is");
+  }
+  return absl::StrCat("the window of ", options_.window_bytes, " bytes is");
+}
+
 absl::Status ClientImpl::Publish(uint32_t channel,
                                  std::span<const std::byte> payload,
-                                 absl::Duration timeout) {
+                                 absl::Duration timeout,
+                                 const Descriptors& descriptors) {
   auto write = [&payload](std::span<const std::span<std::byte>> parts) {
     size_t done = 0;
     for (std::span<std::byte> part : parts) {
@@ -171,12 +187,13 @@ absl::Status ClientImpl::Publish(uint32_t channel,
       done += part.size();
     }
   };
-  return Append(channel, payload.size(), write, timeout);
+  return Append(channel, payload.size(), write, timeout, descriptors);
 }
 
 absl::Status ClientImpl::Publish(uint32_t channel,
                                  const google::protobuf::MessageLite& message,
-                                 absl::Duration timeout) {
+                                 absl::Duration timeout,
+                                 const Descriptors& descriptors) {
   if (!message.IsInitialized()) {
     return absl::InvalidArgumentError(
         absl::StrCat("message lacks required fields: ",
@@ -192,7 +209,7 @@ absl::Status ClientImpl::Publish(uint32_t channel,
       message.SerializePartialToZeroCopyStream(&stream);
     }
   };
-  return Append(channel, payload_bytes, write, timeout);
+  return Append(channel, payload_bytes, write, timeout, descriptors);
 }
 
 void ClientImpl::AfterAppend(MonotonicTime now) {
@@ -246,7 +263,8 @@ void ClientImpl::Send() {
   sending_ = true;
   int fd = socket_.get();
   bool more = true;
-  for (int i = 0; i < kSendsPerCall && !full_ && !broken_; ++i) {
+  bool pause = false;
+  for (int i = 0; i < kSendsPerCall && !full_ && !broken_ && !pause; ++i) {
     const auto& segments = publishing.Gather();
     if (segments.empty()) {
       more = false;
@@ -255,18 +273,27 @@ void ClientImpl::Send() {
     unsent_since_.store(MonotonicTime::Never(), std::memory_order_relaxed);
     size_t bytes = 0;
     for (const auto& segment : segments) bytes += segment.size();
+    const Descriptors descriptors = publishing.gathered_descriptors();
+    std::span<const int> passed;
+    if (descriptors != nullptr) [[unlikely]]
+      passed = *descriptors;
     mu_.Unlock();
-    net::IoResult result = net::Send(fd, segments);
+    net::IoResult result = net::Send(fd, segments, passed);
     mu_.Lock();
     if (result.state == net::IoState::kDone) publishing.Sent(result.bytes);
     // Disconnect may have set it meanwhile.
     broken_ = broken_ || result.state == net::IoState::kClosed;
-    full_ = !broken_ && result.bytes < bytes;
+    pause = result.pause;
+    full_ = !broken_ && !pause && result.bytes < bytes;
   }
   sending_ = false;
   if (full_) {
     poller_.Modify(fd, kSocketKey, net::Interest::kReadWrite);
   } else if (broken_) {
+    if (!OnLoopThread()) Wake();
+  } else if (pause) {
+    // Nothing tells when the kernel passes descriptors again.
+    flush_at_ = net::Now() + kDescriptorPause;
     if (!OnLoopThread()) Wake();
   } else if (more && flush_at_.IsNever()) {
     flush_at_ = net::Now();

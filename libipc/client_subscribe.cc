@@ -212,8 +212,8 @@ void ClientImpl::Deliver(const wire::Frame& frame) {
   // As most do: it goes where the last one went.
   if (delivery->stream == current_stream_.get() && current_ == dispatched_ &&
       current_->direct() && frame.header.last_fragment == 0 &&
-      delivery->first_missing == 0 && !handling_ && deferred_.empty())
-      [[likely]] {
+      !delivery->has_descriptors && delivery->first_missing == 0 &&
+      !handling_ && deferred_.empty()) [[likely]] {
     HandOver(*delivery);
     return;
   }
@@ -234,6 +234,7 @@ void ClientImpl::DeliverOther(const wire::Frame& frame,
   if (handling_ || current_->handler == nullptr || !deferred_.empty() ||
       gap != nullptr) {
     Message message = MessageOf(delivery).Clone();
+    message.SetAttachments(AttachmentsOf(delivery, frame));
     SetAside(std::move(message), receiving.last_stream(), std::move(gap));
     return;
   }
@@ -245,7 +246,11 @@ void ClientImpl::DeliverOther(const wire::Frame& frame,
   // A message put together from fragments must survive the next one.
   std::vector<std::byte> assembly;
   if (frame.header.last_fragment != 0) assembly.swap(stream->assembly);
+  if (delivery.has_descriptors) {
+    current_message_.SetAttachments(AttachmentsOf(delivery, frame));
+  }
   HandOver(delivery);
+  if (delivery.has_descriptors) current_message_.SetAttachments({});
   if (stream->assembly.empty()) stream->assembly.swap(assembly);
 }
 
@@ -262,6 +267,14 @@ void ClientImpl::HandOver(const core::Delivery& delivery) {
   } else {
     session_.receiving().OnConsumed(delivery, now_);
   }
+}
+
+Attachments ClientImpl::AttachmentsOf(const core::Delivery& delivery,
+                                      const wire::Frame& frame) {
+  if (!delivery.has_descriptors) return {};
+  return Attachments(frame.header.last_fragment == 0
+                         ? frame.descriptors
+                         : session_.receiving().TakeAssembled());
 }
 
 // What `stream` of the last delivery keeps for its messages.

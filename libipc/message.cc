@@ -4,8 +4,10 @@
 
 #include "ipc/message.h"
 
-#include "absl/base/attributes.h"
+#include "absl/strings/str_cat.h"
+#include "libipc/base/status_macros.h"
 #include "libipc/client_impl.h"
+#include "libipc/net/descriptors.h"
 #include "libipc/net/system.h"
 
 namespace ipc {
@@ -37,6 +39,16 @@ absl::Status AckToken::Acknowledge() const {
   // Its publisher is gone: nobody waits for the acknowledgement.
   if (stream == nullptr) return absl::OkStatus();
   return client->Acknowledge(subscription, std::move(stream), sequence_);
+}
+
+absl::StatusOr<int> Message::TakeFd(size_t index) const {
+  if (index >= fds().size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("descriptor ", index, " of ", fds().size(),
+                     "; the first is descriptor 0"));
+  }
+  IPC_ASSIGN_OR_RETURN(net::Fd taken, net::Duplicate(fds()[index]));
+  return taken.Release();
 }
 
 Message Message::Clone() const {

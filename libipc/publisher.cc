@@ -61,6 +61,30 @@ absl::Status RawPublisher::Publish(const google::protobuf::MessageLite& message,
   return client_->Publish(channel_, message, timeout);
 }
 
+absl::Status RawPublisher::Publish(std::span<const std::byte> payload,
+                                   const Attachments& attachments,
+                                   std::optional<absl::Duration> timeout) {
+  if (client_ == nullptr) return Empty();
+  return client_->Publish(channel_, payload,
+                          timeout.value_or(client_->publish_timeout()),
+                          attachments.shared());
+}
+
+absl::Status RawPublisher::Publish(std::string_view payload,
+                                   const Attachments& attachments,
+                                   std::optional<absl::Duration> timeout) {
+  return Publish(Bytes(payload), attachments, timeout);
+}
+
+absl::Status RawPublisher::Publish(const google::protobuf::MessageLite& message,
+                                   const Attachments& attachments,
+                                   std::optional<absl::Duration> timeout) {
+  if (client_ == nullptr) return Empty();
+  return client_->Publish(channel_, message,
+                          timeout.value_or(client_->publish_timeout()),
+                          attachments.shared());
+}
+
 absl::Status RawPublisher::TryPublish(std::span<const std::byte> payload) {
   return Publish(payload, absl::ZeroDuration());
 }

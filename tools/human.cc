@@ -116,8 +116,12 @@ std::string HumanForm::ShowMessage(const Arrival& arrival) {
       Cell(3, absl::StrFormat("#%d", message.sequence()), Align::kRight) +
       Cell(4, FormatLatency(arrival.latency), Align::kRight) +
       Cell(5, absl::StrFormat("%dB", message.payload().size()), Align::kRight);
+  const std::string fds = message.fds().empty()
+                              ? ""
+                              : absl::StrFormat("+%dfd ", message.fds().size());
   return Coloured(topic, Colour::kBold, colour_) +
-         Coloured(rest, Colour::kDim, colour_) + ContentText(arrival) + "\n";
+         Coloured(rest + fds, Colour::kDim, colour_) + ContentText(arrival) +
+         "\n";
 }
 
 std::string HumanForm::ShowGap(const Gap& gap) {

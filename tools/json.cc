@@ -116,6 +116,7 @@ std::string JsonForm::ShowMessage(const Arrival& arrival) {
                  {"latency_ns", absl::ToInt64Nanoseconds(arrival.latency)},
                  {"size", message.payload().size()},
                  {"type", message.source().type_name}};
+  if (!message.fds().empty()) object["fds"] = message.fds().size();
   AddContent(arrival, &object);
   return Line(object);
 }

@@ -102,6 +102,31 @@ size_t Broker::TailSize(ConnectionId id) const {
   return connection == nullptr ? 0 : connection->reader.tail_size();
 }
 
+void Broker::OnDescriptors(ConnectionId id, Descriptors descriptors) {
+  Connection* connection = Find(id);
+  if (connection == nullptr || connection->closing) return;
+  connection->passed.Add(std::move(descriptors));
+}
+
+bool Broker::Attach(Connection* connection, Frame* frame) {
+  frame->descriptors = connection->passed.Take(frame->header.descriptors);
+  if (frame->descriptors != nullptr) return true;
+  sessions_.Close(
+      connection, CloseReason::kMalformed,
+      absl::StrCat("a frame says to have ", int{frame->header.descriptors},
+                   " descriptors; they were not passed with it"));
+  return false;
+}
+
+// Nobody keeps descriptors open here that belong to no frame.
+void Broker::CheckPassed(Connection* connection) {
+  if (!connection->passed.MayBelongTo(connection->reader.tail())) {
+    sessions_.Close(connection, CloseReason::kMalformed,
+                    "descriptors were passed that no frame says to have");
+  }
+  if (connection->closing) connection->passed.Clear();
+}
+
 void Broker::OnBytes(ConnectionId id, std::span<std::byte> bytes,
                      MonotonicTime now) {
   state_.now = now;
@@ -110,7 +135,13 @@ void Broker::OnBytes(ConnectionId id, std::span<std::byte> bytes,
   connection->reader.Begin(bytes);
   Frame frame;
   while (!connection->closing && connection->reader.Next(&frame)) {
+    if (frame.header.descriptors != 0 && !Attach(connection, &frame))
+        [[unlikely]] {
+      break;
+    }
     OnFrame(connection, &frame);
+    if (frame.descriptors != nullptr) [[unlikely]]
+      frame.descriptors = nullptr;
     if (frame.header.kind == FrameKind::kPublish) {
       connection->reader.Skip(routing_.OnMore(connection->reader.rest()));
     }
@@ -122,6 +153,8 @@ void Broker::OnBytes(ConnectionId id, std::span<std::byte> bytes,
     sessions_.Close(connection, CloseReason::kMalformed,
                     std::string(wire::FaultText(fault)));
   }
+  if (!connection->passed.empty()) [[unlikely]]
+    CheckPassed(connection);
   FinishTurn();
 }
 

@@ -64,6 +64,8 @@ class Broker {
   // The size of what the connection has kept of an incomplete frame. The bytes
   // of the next OnBytes start with room for it.
   size_t TailSize(ConnectionId id) const;
+  // Descriptors came with the bytes of the next OnBytes; not null.
+  void OnDescriptors(ConnectionId id, Descriptors descriptors);
   // Bytes came. They are changed in place and borrowed until the connections
   // are settled.
   void OnBytes(ConnectionId id, std::span<std::byte> bytes, MonotonicTime now);
@@ -105,6 +107,10 @@ class Broker {
 
  private:
   void OnFrame(Connection* connection, wire::Frame* frame);
+  // Gives the frame the descriptors that it says to have; false if they were
+  // not passed.
+  bool Attach(Connection* connection, wire::Frame* frame);
+  void CheckPassed(Connection* connection);
   absl::Status OnFrameOfSession(Session* session, const wire::Frame& frame);
   absl::Status OnRequest(Session* session, const wire::Frame& frame);
   void OnAck(const Connection& connection, const wire::Frame& frame);

@@ -54,7 +54,9 @@ bool Routing::RouteToGroup(Subscription* head, const Run& run) {
   uint64_t share = std::max<uint64_t>(1, run.messages / head->group()->present);
   std::span<const std::byte> rest(run.begin, run.end);
   while (!rest.empty()) {
-    if (!Give(reading, TakePart(&rest, share))) return false;
+    Part part = TakePart(&rest, share);
+    part.descriptors = run.descriptors;
+    if (!Give(reading, part)) return false;
   }
   return true;
 }
@@ -102,7 +104,8 @@ bool Routing::Give(Reading* reading, const Part& part) {
     share.under_way = {};
   }
   Deliver(member, part.bytes,
-          part.begins ? static_cast<uint32_t>(part.last - part.first + 1) : 0);
+          part.begins ? static_cast<uint32_t>(part.last - part.first + 1) : 0,
+          part.descriptors);
   if (!part.ends) {
     share.under_way = {member->created, part.first};
     return true;

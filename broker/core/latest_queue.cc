@@ -50,12 +50,27 @@ void LatestQueue::AddGap(const wire::Gap& gap, std::vector<wire::Gap>* to) {
   bytes_ += (to->size() - before) * kFrameHeaderBytes;
 }
 
+void LatestQueue::Attach(const Descriptors& descriptors, Part* part) {
+  if (descriptors == nullptr) return;
+  descriptors_ += descriptors->size();
+  part->descriptors = descriptors;
+}
+
+void LatestQueue::Detach(Part* part) {
+  if (part->descriptors == nullptr) return;
+  descriptors_ -= part->descriptors->size();
+  part->descriptors = nullptr;
+}
+
 void LatestQueue::DropPart(Part* part) {
+  Detach(part);
   bytes_ -= part->bytes.size();
   *part = {};
 }
 
 void LatestQueue::Erase(Items::iterator item) {
+  Detach(&item->second.message);
+  Detach(&item->second.part);
   bytes_ -= (item->second.before.size() + item->second.after.size()) *
                 kFrameHeaderBytes +
             item->second.message.bytes.size() + item->second.part.bytes.size();
@@ -63,28 +78,33 @@ void LatestQueue::Erase(Items::iterator item) {
   items_.erase(item);
 }
 
-LatestQueue::Lost LatestQueue::Push(std::span<const std::byte> run) {
+LatestQueue::Lost LatestQueue::Push(std::span<const std::byte> run,
+                                    const Descriptors& descriptors) {
   Lost lost;
   while (!run.empty()) {
     const wire::FrameHeader header = wire::LoadHeader(run.data());
-    PushFrame(header, run.first(header.size), &lost);
+    PushFrame(header, run.first(header.size), descriptors, &lost);
     run = run.subspan(header.size);
   }
-  while (bytes_ > bytes_max_) DropOldest(&lost);
+  while (bytes_ > bytes_max_ || descriptors_ > kDescriptorsPerQueueMax) {
+    DropOldest(&lost);
+  }
   return lost;
 }
 
 void LatestQueue::PushFrame(const wire::FrameHeader& header,
-                            std::span<const std::byte> frame, Lost* lost) {
+                            std::span<const std::byte> frame,
+                            const Descriptors& descriptors, Lost* lost) {
   const uint64_t stream = StreamOf(header.target, header.session);
   switch (header.kind) {
     case wire::FrameKind::kDeliver:
       if (header.last_fragment != 0) {
-        PushFragment(header, frame, lost);
+        PushFragment(header, frame, descriptors, lost);
       } else {
+        Part message{{frame.begin(), frame.end()}, header.sequence};
+        Attach(descriptors, &message);
         bytes_ += frame.size();
-        Replace(ItemOf(stream), {{frame.begin(), frame.end()}, header.sequence},
-                lost);
+        Replace(ItemOf(stream), std::move(message), lost);
       }
       break;
     case wire::FrameKind::kAbort: {
@@ -105,7 +125,8 @@ void LatestQueue::PushFrame(const wire::FrameHeader& header,
 }
 
 void LatestQueue::PushFragment(const wire::FrameHeader& header,
-                               std::span<const std::byte> frame, Lost* lost) {
+                               std::span<const std::byte> frame,
+                               const Descriptors& descriptors, Lost* lost) {
   const bool begins = header.fragment == 0;
   if (!begins && told_.Knows(header)) return;
   Item* item = ItemOf(StreamOf(header.target, header.session));
@@ -114,6 +135,7 @@ void LatestQueue::PushFragment(const wire::FrameHeader& header,
   if (begins || item->part.sequence != header.sequence) DropPart(&item->part);
   item->part.sequence = header.sequence;
   Append(frame, &item->part.bytes);
+  Attach(descriptors, &item->part);
   if (header.fragment == header.last_fragment) {
     Replace(item, std::exchange(item->part, {}), lost);
   }
@@ -184,31 +206,43 @@ void LatestQueue::Clear() {
   ages_.clear();
   told_.Clear();
   bytes_ = 0;
+  descriptors_ = 0;
 }
 
-std::vector<std::byte> LatestQueue::Take() {
-  if (!told_.empty()) return told_.Take();
-  std::vector<std::byte> taken;
-  const auto tell = [&taken](const std::vector<wire::Gap>& gaps) {
-    for (const wire::Gap& gap : gaps) {
-      const size_t at = taken.size();
-      taken.resize(at + kFrameHeaderBytes);
-      wire::StoreHeader(wire::GapHeader(gap), taken.data() + at);
-    }
-  };
-  const auto add = [&taken](const std::vector<std::byte>& bytes) {
-    taken.insert(taken.end(), bytes.begin(), bytes.end());
-  };
+Block LatestQueue::Take() {
+  if (!told_.empty()) return {told_.Take()};
+  Block taken;
+  std::vector<std::byte>& bytes = taken.bytes;
   do {
     auto first = items_.begin();
-    const Item& item = first->second;
-    tell(item.before);
-    add(item.message.bytes);
-    tell(item.after);
-    add(item.part.bytes);
+    Item& item = first->second;
+    Tell(&item.before, &bytes);
+    for (Part* part : {&item.message, &item.part}) {
+      if (part->descriptors != nullptr) {
+        // They pass with the first byte of a block.
+        if (!bytes.empty()) return taken;
+        taken.descriptors = part->descriptors;
+        Detach(part);
+      }
+      bytes.insert(bytes.end(), part->bytes.begin(), part->bytes.end());
+      DropPart(part);
+      if (part == &item.message) Tell(&item.after, &bytes);
+    }
     Erase(first);
-  } while (!items_.empty() && taken.size() < kTakeBytes);
+  } while (!items_.empty() && bytes.size() < kTakeBytes);
   return taken;
+}
+
+// Moves them behind `bytes` as frames.
+void LatestQueue::Tell(std::vector<wire::Gap>* gaps,
+                       std::vector<std::byte>* bytes) {
+  for (const wire::Gap& gap : *gaps) {
+    const size_t at = bytes->size();
+    bytes->resize(at + kFrameHeaderBytes);
+    wire::StoreHeader(wire::GapHeader(gap), bytes->data() + at);
+  }
+  bytes_ -= gaps->size() * kFrameHeaderBytes;
+  gaps->clear();
 }
 
 }  // namespace ipc::broker

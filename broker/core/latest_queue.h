@@ -26,6 +26,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "broker/core/losses.h"
+#include "broker/core/queue.h"
 #include "libipc/wire/frame.h"
 
 namespace ipc::broker {
@@ -33,7 +34,8 @@ namespace ipc::broker {
 // Frames of one message.
 struct LatestPart {
   std::vector<std::byte> bytes;
-  uint64_t sequence = 0;  // 0: none
+  uint64_t sequence = 0;              // 0: none
+  Descriptors descriptors = nullptr;  // of its first fragment, not sent
 };
 
 // What waits of one stream.
@@ -60,12 +62,16 @@ class LatestQueue {
   // Without what tells of losses above the limit.
   uint64_t bytes() const { return bytes_; }
 
-  // Copies whole frames that lie behind each other, of any streams.
-  Lost Push(std::span<const std::byte> run);
+  uint64_t descriptors() const { return descriptors_; }
+
+  // Copies whole frames that lie behind each other, of any streams. A run with
+  // descriptors is one frame.
+  Lost Push(std::span<const std::byte> run,
+            const Descriptors& descriptors = nullptr);
   // A GAP behind what waits of its stream.
   void PushGap(const wire::Gap& gap);
   // Takes the oldest, as much as leaves in one send. Must not be empty.
-  std::vector<std::byte> Take();
+  Block Take();
   void Clear();
 
  private:
@@ -75,9 +81,14 @@ class LatestQueue {
 
   Item* ItemOf(uint64_t stream);
   void PushFrame(const wire::FrameHeader& header,
-                 std::span<const std::byte> frame, Lost* lost);
+                 std::span<const std::byte> frame,
+                 const Descriptors& descriptors, Lost* lost);
   void PushFragment(const wire::FrameHeader& header,
-                    std::span<const std::byte> frame, Lost* lost);
+                    std::span<const std::byte> frame,
+                    const Descriptors& descriptors, Lost* lost);
+  void Attach(const Descriptors& descriptors, Part* part);
+  // They are not here any more.
+  void Detach(Part* part);
   // `message` is the newest of `item` now, which goes to the end.
   void Replace(Item* item, Part message, Lost* lost);
   void Append(std::span<const std::byte> bytes, std::vector<std::byte>* to);
@@ -86,9 +97,11 @@ class LatestQueue {
   // Drops what is oldest.
   void DropOldest(Lost* lost);
   void Erase(Items::iterator item);
+  void Tell(std::vector<wire::Gap>* gaps, std::vector<std::byte>* bytes);
 
   const uint64_t bytes_max_;
   uint64_t bytes_ = 0;
+  uint64_t descriptors_ = 0;
   uint64_t last_ = 0;  // age of the newest item
   Items items_;
   absl::flat_hash_map<uint64_t, uint64_t> ages_;  // by stream

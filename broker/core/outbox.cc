@@ -33,21 +33,22 @@ void Outbox::AddFrame(Lane* lane, const wire::FrameHeader& header) {
   Settle();
   HeaderBytes bytes;
   wire::StoreHeader(header, bytes.data());
-  Enqueue(lane, bytes, 0);
+  Enqueue({lane, bytes, 0, nullptr});
 }
 
-void Outbox::Enqueue(Lane* lane, std::span<const std::byte> run,
-                     uint32_t messages) {
+void Outbox::Enqueue(const Run& run) {
+  Lane* lane = run.lane;
   if (lane->latest != nullptr) {
-    const LatestQueue::Lost lost = lane->latest->Push(run);
+    const LatestQueue::Lost lost =
+        lane->latest->Push(run.bytes, run.descriptors);
     CountMissing(lane, wire::GapReason::kLatest, lost.replaced);
     CountMissing(lane, wire::GapReason::kDepth, lost.dropped);
   } else if (lane->drop_newest) {
     CountMissing(lane, wire::GapReason::kDepth,
-                 lane->queue.Edit().PushWhatFits(run, lane->messages_max,
-                                                 lane->bytes_max));
+                 lane->queue.Edit().PushWhatFits(run.bytes, lane->limits(),
+                                                 run.descriptors));
   } else {
-    lane->queue.Edit().Push(run, messages);
+    lane->queue.Edit().Push(run.bytes, run.messages, run.descriptors);
     Bound(lane);
   }
   List(lane);
@@ -87,13 +88,25 @@ void Outbox::List(Lane* lane) {
   }
 }
 
+bool Outbox::MayFollow(const Descriptors& descriptors) {
+  if (descriptors == nullptr) [[likely]]
+    return true;
+  if (!segments_.empty()) return false;
+  descriptors_ = descriptors;
+  return true;
+}
+
 const std::vector<std::span<const std::byte>>& Outbox::Gather() {
   Commit();
   segments_.clear();
+  descriptors_ = nullptr;
   selects_.clear();
   selects_.reserve(runs_.size());  // segments_ points into it
   for (const Block& block : committed_) {
-    if (segments_.size() >= kGatherSegmentsMax) return segments_;
+    if (segments_.size() >= kGatherSegmentsMax ||
+        !MayFollow(block.descriptors)) {
+      return segments_;
+    }
     segments_.push_back(block.rest());
   }
   SubscriptionId selected = selected_;
@@ -103,18 +116,21 @@ const std::vector<std::span<const std::byte>>& Outbox::Gather() {
       selected = run.lane->id;
       segments_.push_back(selects_.emplace_back(SelectFrame(selected)));
     }
+    if (!MayFollow(run.descriptors)) break;
     segments_.push_back(run.bytes);
   }
   return segments_;
 }
 
 void Outbox::Sent(size_t bytes) {
+  if (bytes > 0) descriptors_ = nullptr;
   bytes = SendCommitted(bytes);
   if (!runs_.empty()) SendRuns(bytes);
 }
 
 void Outbox::Settle() {
-  for (const Run& run : runs_) Enqueue(run.lane, run.bytes, run.messages);
+  descriptors_ = nullptr;
+  for (const Run& run : runs_) Enqueue(run);
   runs_.clear();
 }
 
@@ -145,7 +161,7 @@ void Outbox::Commit() {
 }
 
 void Outbox::CommitBytes(std::span<const std::byte> bytes) {
-  committed_.push_back({std::vector<std::byte>(bytes.begin(), bytes.end()), 0});
+  committed_.push_back({std::vector<std::byte>(bytes.begin(), bytes.end())});
 }
 
 void Outbox::CommitSelect(SubscriptionId id) {
@@ -157,6 +173,7 @@ size_t Outbox::SendCommitted(size_t bytes) {
   while (!committed_.empty()) {
     Block& front = committed_.front();
     size_t taken = std::min(bytes, front.rest().size());
+    if (taken > 0) front.descriptors = nullptr;  // have passed
     front.begin += taken;
     bytes -= taken;
     if (!front.rest().empty()) return 0;

@@ -9,6 +9,9 @@
 //               only while nothing waits in a queue
 //   queues      one for each subscription, served in turn
 //
+// A frame with descriptors begins a gathering of its own, so that they pass
+// with its first byte.
+//
 // The shell gathers segments, sends them, reports how much the socket took and
 // settles: what is still borrowed then is copied to its queue. A SELECT frame
 // goes in front of data whenever the subscription changes.
@@ -68,14 +71,18 @@ struct Lane {
   }
   // The oldest of what waits; something must.
   Block TakeBlock() {
-    if (latest) return {latest->Take(), 0};
+    if (latest) return latest->Take();
     Block block = queue.Edit().TakeBlock();
     if (queue->empty() && !queue->remembers()) queue.Reset();
     return block;
   }
+  QueueLimits limits() const {
+    return {.messages = messages_max,
+            .bytes = bytes_max,
+            .descriptors = kDescriptorsPerQueueMax};
+  }
   bool IsOverLimit() const {
-    return (messages_max != kNoLimit && queue->messages() > messages_max) ||
-           (bytes_max != kNoLimit && queue->bytes() > bytes_max);
+    return messages_max != kNoLimit && queue->Exceeds(limits());
   }
 };
 
@@ -89,21 +96,24 @@ class Outbox {
   void AddControl(std::string_view frame);
 
   // Whole frames for `lane` in which `messages` publications begin, borrowed
-  // until Settle. Copied at once if something already waits.
-  void AddRun(Lane* lane, std::span<const std::byte> run, uint32_t messages) {
+  // until Settle. Copied at once if something already waits. With descriptors
+  // it is one frame.
+  void AddRun(Lane* lane, std::span<const std::byte> run, uint32_t messages,
+              const Descriptors& descriptors = nullptr) {
     if (blocked()) {
       Settle();
-      Enqueue(lane, run, messages);
+      Enqueue({lane, run, messages, descriptors});
       return;
     }
-    if (!runs_.empty() && runs_.back().lane == lane &&
+    if (descriptors == nullptr && !runs_.empty() && runs_.back().lane == lane &&
+        runs_.back().descriptors == nullptr &&
         runs_.back().bytes.data() + runs_.back().bytes.size() == run.data()) {
       Run& last = runs_.back();
       last.bytes = {last.bytes.data(), last.bytes.size() + run.size()};
       last.messages += messages;
       return;
     }
-    runs_.push_back({lane, run, messages});
+    runs_.push_back({lane, run, messages, descriptors});
   }
   // One frame made by the broker, behind all data of the lane.
   void AddFrame(Lane* lane, const wire::FrameHeader& header);
@@ -115,6 +125,8 @@ class Outbox {
   // The next bytes to leave, at most about `kGatherBytesMax`; valid until the
   // next call of anything but Sent.
   const std::vector<std::span<const std::byte>>& Gather();
+  // They pass with the first byte of what was gathered; null: none do.
+  const Descriptors& gathered_descriptors() const { return descriptors_; }
   // The socket took the first `bytes` of what was gathered.
   void Sent(size_t bytes);
   // Copies what is still borrowed.
@@ -137,10 +149,11 @@ class Outbox {
     Lane* lane;
     std::span<const std::byte> bytes;
     uint32_t messages;
+    Descriptors descriptors;
   };
   using HeaderBytes = std::array<std::byte, kFrameHeaderBytes>;
 
-  void Enqueue(Lane* lane, std::span<const std::byte> run, uint32_t messages);
+  void Enqueue(const Run& run);
   // Holds the lane to its limits.
   void Bound(Lane* lane);
   void DropOldest(Lane* lane, wire::GapReason reason) {
@@ -157,6 +170,8 @@ class Outbox {
   void Commit();
   void CommitBytes(std::span<const std::byte> bytes);
   void CommitSelect(SubscriptionId id);
+  // Whether what comes next may be gathered behind what is gathered already.
+  bool MayFollow(const Descriptors& descriptors);
   size_t SendCommitted(size_t bytes);
   void SendRuns(size_t bytes);
 
@@ -168,6 +183,7 @@ class Outbox {
   SubscriptionId selected_{};
   std::vector<HeaderBytes> selects_;  // the SELECT frames of this gathering
   std::vector<std::span<const std::byte>> segments_;
+  Descriptors descriptors_;  // of the first of them
 };
 
 }  // namespace ipc::broker

@@ -34,11 +34,12 @@ uint32_t CountMessages(std::span<const std::byte> frames) {
   return messages;
 }
 
-void Queue::Push(std::span<const std::byte> run, uint32_t messages) {
+void Queue::Push(std::span<const std::byte> run, uint32_t messages,
+                 const Descriptors& descriptors) {
   run = WithoutLost(run);
   if (run.empty()) return;
   ends_in_gap_ = false;
-  Append(run);
+  Append(run, descriptors);
   messages_ += messages;
 }
 
@@ -56,7 +57,8 @@ std::span<const std::byte> Queue::WithoutLost(
 }
 
 uint64_t Queue::PushWhatFits(std::span<const std::byte> run,
-                             uint64_t messages_max, uint64_t bytes_max) {
+                             const QueueLimits& limits,
+                             const Descriptors& descriptors) {
   lost_is_last_ = true;
   uint64_t lost = 0;
   while (!run.empty()) {
@@ -68,14 +70,15 @@ uint64_t Queue::PushWhatFits(std::span<const std::byte> run,
       lost_.AddGone(frame);
     } else if (!begins && lost_.Knows(header)) {
       continue;  // the rest of what is lost
-    } else if (bytes_ + header.size > bytes_max ||
-               (begins && messages_ >= messages_max)) {
+    } else if (bytes_ + header.size > limits.bytes ||
+               descriptors_ + header.descriptors > limits.descriptors ||
+               (begins && messages_ >= limits.messages)) {
       if (header.kind == wire::FrameKind::kDeliver)
         lost += Lose(header, wire::GapReason::kDepth);
     } else {
       // Behind what was lost before it.
       if (!lost_.empty()) Append(lost_.Take());
-      Append(frame);
+      Append(frame, descriptors);
       if (begins) ++messages_;
     }
   }
@@ -109,9 +112,14 @@ void Queue::PushGap(const wire::Gap& gap) {
   ends_in_gap_ = true;
 }
 
-void Queue::Append(std::span<const std::byte> run) {
-  if (blocks_.empty() ||
-      blocks_.back().bytes.size() + run.size() > kBlockBytes) {
+void Queue::Append(std::span<const std::byte> run,
+                   const Descriptors& descriptors) {
+  if (descriptors != nullptr) {
+    blocks_.emplace_back();
+    blocks_.back().descriptors = descriptors;
+    descriptors_ += descriptors->size();
+  } else if (blocks_.empty() || blocks_.back().descriptors != nullptr ||
+             blocks_.back().bytes.size() + run.size() > kBlockBytes) {
     blocks_.emplace_back();
     blocks_.back().bytes.reserve(std::max(run.size(), kBlockBytes));
   }
@@ -122,9 +130,12 @@ void Queue::Append(std::span<const std::byte> run) {
 
 Block Queue::TakeBlock() {
   if (!lost_.empty() && (!lost_is_last_ || blocks_.empty())) {
-    return {lost_.Take(), 0};
+    return {lost_.Take()};
   }
   IPC_CHECK(!blocks_.empty());
+  if (blocks_.front().descriptors != nullptr) {
+    descriptors_ -= blocks_.front().descriptors->size();
+  }
   Block block = std::move(blocks_.front());
   blocks_.erase(blocks_.begin());
   bytes_ -= block.rest().size();
@@ -155,7 +166,12 @@ bool Queue::DropOldest(wire::GapReason reason) {
   front.begin += header.size;
   bytes_ -= header.size;
   if (BeginsPublication(header)) --messages_;
-  if (front.rest().empty()) blocks_.erase(blocks_.begin());
+  if (front.rest().empty()) {
+    if (front.descriptors != nullptr) {
+      descriptors_ -= front.descriptors->size();
+    }
+    blocks_.erase(blocks_.begin());
+  }
   return lost;
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -55,9 +56,9 @@ absl::Status Routing::OnPublish(Session* session, Frame* frame) {
   }
   Stamp(*channel, header, frame->bytes.data());
   std::byte* begin = frame->bytes.data();
-  if (channel != run_.channel || begin != run_.end) {
+  if (channel != run_.channel || begin != run_.end || header.descriptors != 0) {
     Finish();
-    run_ = {channel, begin, begin, 0, 0, header.sequence};
+    run_ = {channel, begin, begin, 0, 0, header.sequence, nullptr};
   }
   run_.end = begin + header.size;
   ++run_.frames;
@@ -67,6 +68,10 @@ absl::Status Routing::OnPublish(Session* session, Frame* frame) {
     channel->next_fragment = 0;
   } else {
     channel->next_fragment = static_cast<uint16_t>(header.fragment + 1);
+  }
+  if (header.descriptors != 0) [[unlikely]] {
+    run_.descriptors = std::move(frame->descriptors);
+    Finish();
   }
   return absl::OkStatus();
 }
@@ -101,8 +106,7 @@ size_t Routing::OnMore(std::span<std::byte> bytes) {
 
 void Routing::Finish() {
   if (run_.channel == nullptr) return;
-  Run run = run_;
-  run_ = {};
+  Run run = std::exchange(run_, {});
   Channel* channel = run.channel;
   size_t bytes = static_cast<size_t>(run.end - run.begin);
   channel->messages += run.messages;
@@ -126,7 +130,7 @@ void Routing::Finish() {
       left_behind.push_back(subscription);
       continue;
     }
-    Deliver(subscription, {run.begin, bytes}, run.messages);
+    Deliver(subscription, {run.begin, bytes}, run.messages, run.descriptors);
   }
   for (Subscription* subscription : left_behind) {
     links_.FallBehind(subscription, channel, run.first_sequence);
@@ -135,9 +139,10 @@ void Routing::Finish() {
 }
 
 void Routing::Deliver(Subscription* subscription,
-                      std::span<const std::byte> bytes, uint32_t messages) {
+                      std::span<const std::byte> bytes, uint32_t messages,
+                      const Descriptors& descriptors) {
   Connection* connection = subscription->session->connection;
-  connection->outbox.AddRun(&subscription->lane, bytes, messages);
+  connection->outbox.AddRun(&subscription->lane, bytes, messages, descriptors);
   if (subscription->reliable) stalls_.OnDelivered(subscription);
   subscription->session->messages_out += messages;
   state_.counters.messages_out += messages;
@@ -316,7 +321,8 @@ void Routing::OnResent(Session* session, Frame* frame) {
               .first = frame->header.sequence,
               .last = frame->header.sequence,
               .begins = frame->header.fragment == 0,
-              .ends = frame->header.fragment == frame->header.last_fragment};
+              .ends = frame->header.fragment == frame->header.last_fragment,
+              .descriptors = std::move(frame->descriptors)};
     if (!Give(reading->second.get(), part)) links_.FallBehindAgain(link);
     return;
   }
@@ -342,7 +348,8 @@ void Routing::OnResent(Session* session, Frame* frame) {
     return;
   }
   Stamp(channel, frame->header, frame->bytes.data());
-  Deliver(subscription, frame->bytes, frame->header.fragment == 0 ? 1 : 0);
+  Deliver(subscription, frame->bytes, frame->header.fragment == 0 ? 1 : 0,
+          frame->descriptors);
 }
 
 }  // namespace ipc::broker

@@ -3,8 +3,8 @@
 // The hot path: publications from one read buffer to the outboxes of their
 // subscribers. Headers are stamped where they lie; frames that lie behind each
 // other and belong to one channel make a run, and a run costs one entry for
-// each subscriber, however many frames it has. Nothing here allocates, hashes
-// or asks the clock for each message.
+// each subscriber, however many frames it has; one with descriptors is alone in
+// its run. Nothing here allocates, hashes or asks the clock for each message.
 
 #ifndef IPC_BROKER_CORE_ROUTING_H_
 #define IPC_BROKER_CORE_ROUTING_H_
@@ -56,6 +56,7 @@ class Routing {
     uint32_t frames = 0;
     uint32_t messages = 0;
     uint64_t first_sequence = 0;  // of the publication it begins in
+    Descriptors descriptors;      // then it is one frame
   };
 
   absl::Status OnOutOfOrder(const Channel& channel,
@@ -67,6 +68,7 @@ class Routing {
     uint64_t last = 0;
     bool begins = true;  // with the first fragment
     bool ends = true;    // with the last
+    Descriptors descriptors = nullptr;
   };
 
   // -- Groups (group_routing.cc). False: no member has room for what is left.
@@ -94,7 +96,7 @@ class Routing {
   bool Refuses(Channel* channel, const wire::FrameHeader& header,
                size_t payload_bytes);
   void Deliver(Subscription* subscription, std::span<const std::byte> bytes,
-               uint32_t messages);
+               uint32_t messages, const Descriptors& descriptors);
 
   State& state_;
   Links& links_;

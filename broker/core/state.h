@@ -51,6 +51,7 @@
 #include "libipc/base/monotonic_time.h"
 #include "libipc/wire/control.h"
 #include "libipc/wire/frame_reader.h"
+#include "libipc/wire/passed_descriptors.h"
 
 namespace ipc::broker {
 
@@ -93,6 +94,7 @@ struct Connection {
   ConnectionId id;
   Peer peer;
   wire::FrameReader reader;
+  wire::PassedDescriptors passed;
   Outbox outbox;
   Session* session = nullptr;        // null before HELLO
   Subscription* selected = nullptr;  // of the client's last SELECT

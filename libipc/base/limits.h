@@ -48,6 +48,29 @@ inline constexpr uint64_t kMessageBytesMaxDefault = uint64_t{16} << 20;
 inline constexpr uint64_t kMessageBytesMaxLimit = uint64_t{1} << 30;
 static_assert(kMessageBytesMaxLimit / kFramePayloadBytesMax <= 65536);
 
+// -- Descriptors --
+
+// Passed with one message. The kernel would pass 253 at once, but what is under
+// way counts against limits that a user's processes share.
+inline constexpr size_t kDescriptorsPerMessageMax = 16;
+// In a publisher's log: each is an open descriptor of its process until the
+// message is acknowledged.
+inline constexpr size_t kDescriptorsPerLogMax = 64;
+// What may wait in the broker for one subscription that is bounded.
+inline constexpr size_t kDescriptorsPerQueueMax = 64;
+// Under way in one socket and not read. More wait until the peer has read all:
+// it must not take up what the kernel grants the broker for everybody.
+inline constexpr size_t kDescriptorsUnreadMax = 64;
+// Open in the broker that came from one connection. A publisher holds 64 for
+// itself, and again for each reader that is being caught up.
+inline constexpr size_t kDescriptorsPerSourceMax = 2'048;
+static_assert(kDescriptorsPerMessageMax <= kDescriptorsPerLogMax &&
+              kDescriptorsPerMessageMax <= kDescriptorsPerQueueMax &&
+              kDescriptorsPerMessageMax <= kDescriptorsUnreadMax);
+// How long whoever sends waits where the kernel passes no more descriptors now:
+// nothing tells when it does again.
+inline constexpr absl::Duration kDescriptorPause = absl::Milliseconds(1);
+
 // -- The publisher's log --
 
 inline constexpr size_t kWindowBytesMin = size_t{128} << 10;

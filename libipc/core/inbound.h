@@ -47,6 +47,11 @@ class Inbound {
   void Park();
   void Unpark() { parked_.clear(); }
 
+  // What Next has not taken.
+  std::span<const std::byte> rest() const {
+    return std::span(buffer_).subspan(begin_, end_ - begin_);
+  }
+
   wire::FrameFault fault() const { return fault_; }
   // Forgets all bytes, for a new connection. What is parked stays.
   void Reset();

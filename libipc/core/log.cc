@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "libipc/base/check.h"
 
@@ -46,8 +47,36 @@ bool Log::TryAppendFragments(wire::FrameHeader header, size_t payload_bytes,
       return false;
     }
     payload_parts->emplace_back(place, part);
+    header.descriptors = 0;  // the first has them
   }
   return true;
+}
+
+void Log::Attach(uint64_t tail_before, Descriptors descriptors) {
+  descriptor_count_ += descriptors->size();
+  attached_.push_back({Normalize(tail_before), std::move(descriptors)});
+}
+
+Descriptors Log::DescriptorsAt(uint64_t offset) const {
+  for (const Attached& attached : attached_) {
+    if (attached.offset == offset) return attached.descriptors;
+  }
+  return nullptr;
+}
+
+uint64_t Log::NextAttached(uint64_t offset) const {
+  for (const Attached& attached : attached_) {
+    if (attached.offset >= offset) return attached.offset;
+  }
+  return kNoGate;
+}
+
+void Log::ReleaseAttached() {
+  while (!attached_.empty() &&
+         (head_ == tail_ || attached_.front().offset < head_)) {
+    descriptor_count_ -= attached_.front().descriptors->size();
+    attached_.pop_front();
+  }
 }
 
 void Log::Provide(size_t capacity) {
@@ -159,6 +188,8 @@ uint64_t Log::Releasable(std::span<const uint64_t> acknowledged) const {
 
 void Log::Release(std::span<const uint64_t> acknowledged) {
   head_ = Releasable(acknowledged);
+  if (!attached_.empty()) [[unlikely]]
+    ReleaseAttached();
   if (head_ != tail_) return;
   // Starting over keeps a quiet publisher within a few cache lines.
   if (capacity_ != window_bytes_) {

@@ -13,6 +13,9 @@
 // not fit before the end of the ring, it starts the next lap, and `lap_end_`
 // remembers where this lap ends.
 //
+// Descriptors stand beside the ring, by the offset of their publication's first
+// frame, and are let go with it.
+//
 // A publication larger than the ring is taken when the log is empty, in a
 // buffer of its own that serves as the ring until it is acknowledged.
 
@@ -21,11 +24,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "libipc/base/descriptors.h"
 #include "libipc/wire/frame.h"
 
 namespace ipc::core {
@@ -55,6 +60,15 @@ class Log {
   // `payload_parts`, in order.
   bool TryAppendFragments(wire::FrameHeader header, size_t payload_bytes,
                           std::vector<std::span<std::byte>>* payload_parts);
+  // Those of the publication that was appended last, whose header counts them.
+  // Before it the log ended at `tail_before`.
+  void Attach(uint64_t tail_before, Descriptors descriptors);
+  // How many are here.
+  size_t descriptors() const { return descriptor_count_; }
+  // Those of the publication that begins at `offset`; null if it has none.
+  Descriptors DescriptorsAt(uint64_t offset) const;
+  // Where the first publication at or behind `offset` begins that has some.
+  uint64_t NextAttached(uint64_t offset) const;
 
   bool empty() const { return head_ == tail_; }
   // From the oldest publication kept to the newest.
@@ -109,6 +123,11 @@ class Log {
  private:
   static constexpr uint64_t kNone = std::numeric_limits<uint64_t>::max();
 
+  struct Attached {
+    uint64_t offset = 0;
+    Descriptors descriptors;
+  };
+
   std::byte* At(uint64_t offset) const {
     return ring_.get() + (offset & mask_);
   }
@@ -116,6 +135,7 @@ class Log {
   bool Reserve(size_t frame_bytes);
   void MoveBoundary();
   void Reset();
+  void ReleaseAttached();
 
   size_t window_bytes_;
   std::unique_ptr<std::byte[]> ring_;
@@ -128,6 +148,8 @@ class Log {
   uint64_t publication_ = 0;  // start of the publication that it belongs to
   uint64_t lap_end_ = kNone;  // end of the data in the lap of head_ ...
   uint64_t next_lap_ = 0;     // ... and where the next one begins
+  std::deque<Attached> attached_;  // in order
+  size_t descriptor_count_ = 0;
 };
 
 }  // namespace ipc::core

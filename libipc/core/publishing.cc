@@ -133,29 +133,38 @@ std::byte* Publishing::TryAppendSmall(ChannelNumber number,
 }
 
 bool Publishing::TryAppend(ChannelNumber number, size_t payload_bytes,
-                           int64_t time_ns,
+                           int64_t time_ns, const Descriptors& descriptors,
                            std::vector<std::span<std::byte>>* parts) {
-  if (payload_bytes <= kFramePayloadBytesMax) {
-    std::byte* payload = TryAppendSmall(number, payload_bytes, time_ns);
-    if (payload == nullptr) return false;
-    parts->assign(1, {payload, payload_bytes});
-    return true;
-  }
-  Channel& channel = *channels_[ToNumber(number)];
-  if (!log_.TryAppendFragments({.kind = wire::FrameKind::kPublish,
-                                .target = ToNumber(number),
-                                .sequence = channel.next_sequence,
-                                .time = time_ns},
-                               payload_bytes, parts)) {
+  const size_t count = descriptors == nullptr ? 0 : descriptors->size();
+  if (count > 0 && log_.descriptors() + count > kDescriptorsPerLogMax) {
     return false;
   }
+  Channel& channel = *channels_[ToNumber(number)];
+  const wire::FrameHeader header{.kind = wire::FrameKind::kPublish,
+                                 .descriptors = static_cast<uint8_t>(count),
+                                 .target = ToNumber(number),
+                                 .sequence = channel.next_sequence,
+                                 .time = time_ns};
+  const uint64_t tail_before = log_.tail();
+  if (payload_bytes <= kFramePayloadBytesMax) {
+    std::byte* payload = log_.TryAppend(header, payload_bytes);
+    if (payload == nullptr) return false;
+    parts->assign(1, {payload, payload_bytes});
+  } else if (!log_.TryAppendFragments(header, payload_bytes, parts)) {
+    return false;
+  }
+  if (count > 0) log_.Attach(tail_before, descriptors);
   ++channel.next_sequence;
   ++published_;
   return true;
 }
 
-bool Publishing::HasRoom(size_t payload_bytes) const {
+bool Publishing::HasRoom(size_t payload_bytes, size_t descriptors) const {
   if (log_.empty()) return true;
+  if (descriptors > 0 &&
+      log_.descriptors() + descriptors > kDescriptorsPerLogMax) {
+    return false;
+  }
   // A lap may end with a hole of nearly a frame.
   size_t fragments = payload_bytes / kFramePayloadBytesMax + 1;
   size_t wanted = std::max(
@@ -215,8 +224,11 @@ void Publishing::OnDisconnected() {
   connected_ = false;
   log_.OnDisconnected();
   control_.clear();
+  marks_.clear();
   sending_.clear();
   sending_sent_ = 0;
+  sending_marks_.clear();
+  gathered_descriptors_ = nullptr;
   cut_bytes_ = 0;
   joins_.clear();
   jobs_.clear();
@@ -255,6 +267,7 @@ uint64_t Publishing::NextUnsent(ChannelNumber number) {
 
 const std::vector<std::span<const std::byte>>& Publishing::Gather() {
   segments_.clear();
+  gathered_descriptors_ = nullptr;
   cut_bytes_ = 0;
   if (sending_sent_ == sending_.size()) {
     sending_.clear();
@@ -263,17 +276,48 @@ const std::vector<std::span<const std::byte>>& Publishing::Gather() {
     if (control_.empty() && joins_.empty()) ContinueJobs();
     if (log_.sent() < expired_end_) PassExpired();
     sending_.swap(control_);
+    sending_marks_.swap(marks_);
   }
   if (sending_sent_ < sending_.size()) {
     // Until all of it is sent: the socket may take it in several parts, too.
     std::span<const std::byte> cut = log_.CutFrame();
     if (!cut.empty()) segments_.push_back(cut);
     cut_bytes_ = cut.size();
-    segments_.push_back(
-        std::as_bytes(std::span(sending_)).subspan(sending_sent_));
+    if (!GatherControl()) return segments_;
   }
-  if (connected_ && cut_bytes_ == 0) log_.Unsent(Gate(), &segments_);
+  if (connected_ && cut_bytes_ == 0) GatherLog();
   return segments_;
+}
+
+// A frame with descriptors is the first of what leaves at once.
+bool Publishing::GatherControl() {
+  std::span<const std::byte> rest =
+      std::as_bytes(std::span(sending_)).subspan(sending_sent_);
+  auto mark = sending_marks_.begin();
+  if (mark != sending_marks_.end() && mark->at == sending_sent_ &&
+      segments_.empty()) {
+    gathered_descriptors_ = mark->descriptors;
+    ++mark;
+  }
+  const bool all = mark == sending_marks_.end();
+  if (!all) rest = rest.first(mark->at - sending_sent_);
+  if (!rest.empty()) segments_.push_back(rest);
+  return all;
+}
+
+void Publishing::GatherLog() {
+  uint64_t gate = Gate();
+  if (log_.descriptors() == 0) [[likely]] {
+    log_.Unsent(gate, &segments_);
+    return;
+  }
+  const uint64_t from = log_.Normalize(log_.sent());
+  uint64_t next = log_.NextAttached(from);
+  if (next == from && from < gate && segments_.empty()) {
+    gathered_descriptors_ = log_.DescriptorsAt(from);
+    next = log_.NextAttached(from + 1);
+  }
+  log_.Unsent(std::min(gate, next), &segments_);
 }
 
 uint64_t Publishing::Gate() {
@@ -291,12 +335,17 @@ uint64_t Publishing::Gate() {
 }
 
 void Publishing::Sent(size_t bytes) {
+  if (bytes > 0 && gathered_descriptors_ != nullptr) [[unlikely]]
+    gathered_descriptors_ = nullptr;
   size_t cut = std::min(bytes, cut_bytes_);
   log_.Sent(cut);
   cut_bytes_ -= cut;
   bytes -= cut;
   size_t control = std::min(bytes, sending_.size() - sending_sent_);
   sending_sent_ += control;
+  while (!sending_marks_.empty() && sending_marks_.front().at < sending_sent_) {
+    sending_marks_.pop_front();
+  }
   bytes -= control;
   log_.Sent(bytes);
   Trim();

@@ -79,10 +79,15 @@ class Publishing {
 
   // -- Publishing
 
-  // Room for one publication. Small ones come as one part.
-  // Returns false while the window is full.
+  // Room for one publication. Small ones come as one part. Returns false while
+  // the window is full, or holds too many descriptors.
   bool TryAppend(ChannelNumber number, size_t payload_bytes, int64_t time_ns,
+                 const Descriptors& descriptors,
                  std::vector<std::span<std::byte>>* parts);
+  bool TryAppend(ChannelNumber number, size_t payload_bytes, int64_t time_ns,
+                 std::vector<std::span<std::byte>>* parts) {
+    return TryAppend(number, payload_bytes, time_ns, nullptr, parts);
+  }
   // The same for at most kFramePayloadBytesMax; null while the window is full.
   std::byte* TryAppendSmall(ChannelNumber number, size_t payload_bytes,
                             int64_t time_ns);
@@ -91,7 +96,7 @@ class Publishing {
   void Trim();
   // Whether `TryAppend` is worth trying again: hysteresis, so that a waiting
   // publisher is not woken for each acknowledgement.
-  bool HasRoom(size_t payload_bytes) const;
+  bool HasRoom(size_t payload_bytes, size_t descriptors = 0) const;
   // What was accepted so far, for IsAcknowledged.
   std::vector<uint64_t> Accepted() const;
   bool IsAcknowledged(std::span<const uint64_t> accepted) const;
@@ -114,6 +119,10 @@ class Publishing {
   void OnDisconnected();
   // The next bytes to send; valid until Sent. Empty: nothing to send now.
   const std::vector<std::span<const std::byte>>& Gather();
+  // They pass with the first byte of what was gathered; null: none do.
+  const Descriptors& gathered_descriptors() const {
+    return gathered_descriptors_;
+  }
   void Sent(size_t bytes);
   bool HasUnsent() const;
   // Something other than the log waits to be sent.
@@ -162,6 +171,11 @@ class Publishing {
     bool values = false;   // for a reader that joins: chosen, so not too old
     bool passing = false;  // over the rest of a publication that has expired
   };
+  // Descriptors of a frame that is sent again.
+  struct Mark {
+    size_t at = 0;  // where it begins in the control frames
+    Descriptors descriptors;
+  };
   // A reader that is to be answered JOINED.
   struct Joining {
     wire::Join join;
@@ -195,8 +209,12 @@ class Publishing {
   bool Continue(Job* job);
   // Appends the next frame of `job`, if it is wanted.
   void ResendFrame(Job* job);
-  void AppendForReader(wire::FrameHeader header,
-                       std::span<const std::byte> frame, ReaderId reader);
+  void AppendForReader(std::span<const std::byte> frame, ReaderId reader,
+                       const Descriptors& descriptors);
+  // Gathers of the control frames as much as may leave at once; false if there
+  // is more.
+  bool GatherControl();
+  void GatherLog();
 
   // -- What has expired (expiry.cc)
   absl::Status CheckTimeToLive(const Channel& channel,
@@ -224,12 +242,15 @@ class Publishing {
 
   bool connected_ = false;
   std::string control_;
-  std::string sending_;      // control frames that Gather has handed out
-  size_t sending_sent_ = 0;  // of them
-  size_t cut_bytes_ = 0;     // of the last Gather: before `sending_`
+  std::deque<Mark> marks_;          // in order
+  std::string sending_;             // control frames that Gather has handed out
+  size_t sending_sent_ = 0;         // of them
+  std::deque<Mark> sending_marks_;  // from there on
+  size_t cut_bytes_ = 0;            // of the last Gather: before `sending_`
   std::deque<Joining> joins_;
   std::deque<Job> jobs_;  // readers that are being caught up
   std::vector<std::span<const std::byte>> segments_;
+  Descriptors gathered_descriptors_;
 
   MonotonicTime now_;
   bool any_time_to_live_ = false;  // of any channel, ever

@@ -94,7 +94,7 @@ bool Publishing::Continue(Job* job) {
     std::span<const std::byte> rest = std::as_bytes(std::span(kept.frames));
     while (!rest.empty()) {
       wire::FrameHeader header = wire::LoadHeader(rest.data());
-      AppendForReader(header, rest.first(header.size), job->reader);
+      AppendForReader(rest.first(header.size), job->reader, kept.descriptors);
       rest = rest.subspan(header.size);
     }
     if (control_.size() >= kResendPieceBytes) return false;
@@ -124,15 +124,19 @@ void Publishing::ResendFrame(Job* job) {
     job->passing = !job->values && ExpiresAt(job->offset);
   }
   if (!job->passing) {
-    AppendForReader(header, log_.FrameAt(job->offset), job->reader);
+    AppendForReader(
+        log_.FrameAt(job->offset), job->reader,
+        header.descriptors == 0 ? nullptr : log_.DescriptorsAt(job->offset));
   } else if (header.fragment == 0) {
     AppendExpired(header, wire::kFlagResend | wire::kFlagExpired, job->reader);
   }
 }
 
-void Publishing::AppendForReader(wire::FrameHeader header,
-                                 std::span<const std::byte> frame,
-                                 ReaderId reader) {
+void Publishing::AppendForReader(std::span<const std::byte> frame,
+                                 ReaderId reader,
+                                 const Descriptors& descriptors) {
+  wire::FrameHeader header = wire::LoadHeader(frame.data());
+  if (header.descriptors != 0) marks_.push_back({control_.size(), descriptors});
   header.flags = wire::kFlagResend;
   header.session = ToNumber(reader);
   wire::AppendFrame(

@@ -67,6 +67,7 @@ void Receiving::OnDisconnected() {
       stream->Unlist();
       stream->on_wire = false;
       stream->assembly = {};
+      stream->assembly_descriptors = nullptr;
       stream->next_fragment = 0;
     }
   }
@@ -181,7 +182,10 @@ std::optional<Delivery> Receiving::OnOtherDeliver(const wire::Frame& frame,
                     .sequence = header.sequence,
                     .time_ns = header.time,
                     .payload = payload,
-                    .first_missing = 0};
+                    .first_missing = 0,
+                    .has_descriptors = header.last_fragment == 0
+                                           ? header.descriptors != 0
+                                           : assembled_ != nullptr};
   if (header.sequence != stream->received + 1 && stream->received != 0 &&
       !grouped) {
     delivery.first_missing = stream->received + 1;
@@ -198,6 +202,7 @@ std::span<const std::byte> Receiving::Assemble(Stream* stream,
   if (header.fragment == 0) {
     stream->assembly.clear();
     stream->assembly_sequence = header.sequence;
+    stream->assembly_descriptors = frame.descriptors;
     stream->next_fragment = 0;
   }
   if (header.sequence != stream->assembly_sequence ||
@@ -209,6 +214,7 @@ std::span<const std::byte> Receiving::Assemble(Stream* stream,
   if (header.fragment != header.last_fragment) return {};
   stream->next_fragment = 0;
   stream->assembly_sequence = 0;
+  assembled_ = std::move(stream->assembly_descriptors);
   return stream->assembly;
 }
 
@@ -218,7 +224,12 @@ void Receiving::OnAbort(const wire::FrameHeader& header) {
   if (stream == nullptr || stream->assembly_sequence != header.sequence) {
     return;
   }
+  DropAssembly(stream);
+}
+
+void Receiving::DropAssembly(Stream* stream) {
   stream->assembly = {};
+  stream->assembly_descriptors = nullptr;
   stream->assembly_sequence = 0;
   stream->next_fragment = 0;
 }
@@ -253,9 +264,7 @@ std::optional<Missed> Receiving::OnGap(const wire::FrameHeader& header,
     missed.first_missing = next;
   }
   if (stream->assembly_sequence <= gap.last) {
-    stream->assembly = {};
-    stream->assembly_sequence = 0;
-    stream->next_fragment = 0;
+    DropAssembly(stream);
   }
   if (!stream->missing.empty() &&
       stream->missing.back().last == stream->received) {

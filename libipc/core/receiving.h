@@ -25,6 +25,7 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
+#include "libipc/base/descriptors.h"
 #include "libipc/base/ids.h"
 #include "libipc/base/limits.h"
 #include "libipc/base/monotonic_time.h"
@@ -51,6 +52,7 @@ struct Stream {
 
   // A message that comes in fragments.
   std::vector<std::byte> assembly;
+  Descriptors assembly_descriptors;
   uint64_t assembly_sequence = 0;
   uint32_t next_fragment = 0;
 
@@ -85,6 +87,8 @@ struct Delivery {
   int64_t time_ns = 0;
   std::span<const std::byte> payload;  // in the frame or in the stream
   uint64_t first_missing = 0;          // 0: nothing is missing before it
+  // There are descriptors: the frame's, or TakeAssembled.
+  bool has_descriptors = false;
 };
 
 // What a GAP told that was not known.
@@ -150,10 +154,13 @@ class Receiving {
                       .sequence = header.sequence,
                       .time_ns = header.time,
                       .payload = frame.payload(),
-                      .first_missing = 0};
+                      .first_missing = 0,
+                      .has_descriptors = header.descriptors != 0};
     }
     return OnOtherDeliver(frame, now);
   }
+  // The descriptors of the last delivery, if it came in fragments.
+  Descriptors TakeAssembled() { return std::exchange(assembled_, nullptr); }
   void OnAbort(const wire::FrameHeader& header);
   // To be told before what comes behind it. Nothing has to be done for it to
   // count as consumed.
@@ -214,6 +221,8 @@ class Receiving {
                    Stream* stream);
   Stream* StreamOf(const wire::FrameHeader& header);
   std::span<const std::byte> Assemble(Stream* stream, const wire::Frame& frame);
+  // Forgets the message of which not all fragments have come.
+  static void DropAssembly(Stream* stream);
   // Passes over what was told missing behind `consumed`.
   static void PassMissing(Stream* stream);
   void OnMuchConsumed(Stream* stream, MonotonicTime now);
@@ -234,6 +243,7 @@ class Receiving {
 
   MonotonicTime acknowledge_at_ = MonotonicTime::Never();
   uint64_t duplicates_ = 0;
+  Descriptors assembled_;
 };
 
 }  // namespace ipc::core

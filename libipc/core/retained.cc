@@ -47,6 +47,7 @@ void Retained::Keep(const Log& log, std::span<const uint64_t> acknowledged) {
       value.frames.clear();
       value.sequence = header.sequence;
       value.number = ++kept_;
+      value.descriptors = log.DescriptorsAt(at);
     }
     std::span<const std::byte> frame = log.FrameAt(at);
     value.frames.append(reinterpret_cast<const char*>(frame.data()),
@@ -65,7 +66,7 @@ Retained::Kept Retained::Next(
       continue;
     }
     if (next.number == 0 || value->number < next.number) {
-      next = {value->number, value->frames};
+      next = {value->number, value->frames, value->descriptors};
     }
   }
   return next;

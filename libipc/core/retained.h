@@ -51,6 +51,7 @@ class Retained {
   struct Kept {
     uint64_t number = 0;
     std::string_view frames;
+    Descriptors descriptors;
   };
   // Of those with a number above `after`, the first one at or behind what is
   // wanted; its number is 0 if there is none.
@@ -63,6 +64,7 @@ class Retained {
     uint64_t number = 0;
     bool whole = false;  // its last fragment is here
     std::string frames;
+    Descriptors descriptors;
   };
   const Value* Find(uint32_t channel) const {
     return channel < values_.size() ? values_[channel].get() : nullptr;

@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -20,6 +22,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libipc/base/check.h"
+#include "libipc/base/limits.h"
 #include "libipc/base/status_macros.h"
 
 namespace ipc::net {
@@ -112,9 +116,9 @@ absl::Status ClearPath(const std::string& path, bool* stale) {
   return absl::OkStatus();
 }
 
-// Closes every descriptor that came with a message.
-bool DropDescriptors(const msghdr& message) {
-  bool any = (message.msg_flags & MSG_CTRUNC) != 0;
+// Every descriptor that came with a message.
+std::vector<int> DescriptorsOf(const msghdr& message) {
+  std::vector<int> fds;
   for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr;
        control = CMSG_NXTHDR(const_cast<msghdr*>(&message), control)) {
     if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS) {
@@ -124,14 +128,30 @@ bool DropDescriptors(const msghdr& message) {
     for (size_t i = 0; i < count; ++i) {
       int fd;
       memcpy(&fd, CMSG_DATA(control) + i * sizeof(int), sizeof(fd));
-      close(fd);
-      any = true;
+      fds.push_back(fd);
     }
   }
-  return any;
+  return fds;
+}
+
+// What came beside the bytes. An error ends the connection.
+std::string TakeDescriptors(const msghdr& message, std::vector<int>* passed) {
+  std::vector<int> fds = DescriptorsOf(message);
+  const bool lost = (message.msg_flags & MSG_CTRUNC) != 0;
+  if (!lost && (fds.empty() || passed != nullptr)) {
+    if (!fds.empty()) *passed = std::move(fds);
+    return "";
+  }
+  for (int fd : fds) close(fd);
+  return lost ? "descriptors were passed that this process has no room for"
+              : "descriptors were passed; nobody expects any";
 }
 
 IoResult Failed(int error) {
+  if (error == ETOOMANYREFS) {
+    return {
+        .state = IoState::kWouldBlock, .bytes = 0, .error = "", .pause = true};
+  }
   if (error == EAGAIN || error == EWOULDBLOCK || error == EINTR) {
     return {.state = IoState::kWouldBlock, .bytes = 0, .error = ""};
   }
@@ -233,7 +253,8 @@ void SetSendBuffer(int fd, int bytes) {
   setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
-IoResult Receive(int fd, std::span<std::byte> buffer) {
+IoResult Receive(int fd, std::span<std::byte> buffer,
+                 std::vector<int>* passed) {
   iovec vector{.iov_base = buffer.data(), .iov_len = buffer.size()};
   alignas(cmsghdr)
       std::array<char, CMSG_SPACE(kPassedDescriptorsMax * sizeof(int))>
@@ -245,10 +266,12 @@ IoResult Receive(int fd, std::span<std::byte> buffer) {
   message.msg_controllen = control.size();
   ssize_t received = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (received < 0) return Failed(errno);
-  if (message.msg_controllen != 0 && DropDescriptors(message)) {
-    return {.state = IoState::kClosed,
-            .bytes = 0,
-            .error = "descriptors were passed; that was not negotiated"};
+  if (message.msg_controllen != 0 || (message.msg_flags & MSG_CTRUNC) != 0)
+      [[unlikely]] {
+    std::string error = TakeDescriptors(message, passed);
+    if (!error.empty()) {
+      return {.state = IoState::kClosed, .bytes = 0, .error = std::move(error)};
+    }
   }
   if (received == 0) {
     return {.state = IoState::kClosed, .bytes = 0, .error = ""};
@@ -258,7 +281,8 @@ IoResult Receive(int fd, std::span<std::byte> buffer) {
           .error = ""};
 }
 
-IoResult Send(int fd, std::span<const std::span<const std::byte>> segments) {
+IoResult Send(int fd, std::span<const std::span<const std::byte>> segments,
+              std::span<const int> passed) {
   constexpr size_t kSegmentsMax = 1024;  // IOV_MAX
   std::array<iovec, kSegmentsMax> vectors;
   size_t count = std::min(segments.size(), kSegmentsMax);
@@ -269,10 +293,30 @@ IoResult Send(int fd, std::span<const std::span<const std::byte>> segments) {
   msghdr message{};
   message.msg_iov = vectors.data();
   message.msg_iovlen = count;
+  alignas(cmsghdr)
+      std::array<char, CMSG_SPACE(kDescriptorsPerMessageMax * sizeof(int))>
+          control;
+  if (!passed.empty()) [[unlikely]] {
+    const size_t bytes = passed.size_bytes();
+    IPC_CHECK(passed.size() <= kDescriptorsPerMessageMax);
+    control.fill(0);
+    message.msg_control = control.data();
+    message.msg_controllen = CMSG_SPACE(bytes);
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(bytes);
+    memcpy(CMSG_DATA(header), passed.data(), bytes);
+  }
   ssize_t sent = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent < 0) return Failed(errno);
   return {
       .state = IoState::kDone, .bytes = static_cast<size_t>(sent), .error = ""};
+}
+
+bool HasReadAll(int fd) {
+  int bytes = 0;
+  return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes == 0;
 }
 
 }  // namespace ipc::net

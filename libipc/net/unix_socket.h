@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -76,12 +77,20 @@ struct IoResult {
   IoState state = IoState::kDone;
   size_t bytes = 0;
   std::string error;  // kClosed: empty for an orderly end
+  // kWouldBlock: there is room, but the kernel passes no more descriptors now.
+  bool pause = false;
 };
 
-// One recvmsg; descriptors that come along are closed and end the connection.
-IoResult Receive(int fd, std::span<std::byte> buffer);
-// One sendmsg of up to IOV_MAX segments.
-IoResult Send(int fd, std::span<const std::span<const std::byte>> segments);
+// One recvmsg. Descriptors that come along are moved to `*passed`, which owns
+// nothing; without it they are closed and end the connection.
+IoResult Receive(int fd, std::span<std::byte> buffer,
+                 std::vector<int>* passed = nullptr);
+// One sendmsg of up to IOV_MAX segments. `passed` go with the first byte; if
+// any bytes were taken, so were they.
+IoResult Send(int fd, std::span<const std::span<const std::byte>> segments,
+              std::span<const int> passed = {});
+// Whether the peer has read all that was sent to it.
+bool HasReadAll(int fd);
 
 }  // namespace ipc::net
 

@@ -124,8 +124,10 @@ std::string_view FaultText(FrameFault fault) {
       return "the fragment index is beyond the last fragment";
     case FrameFault::kFragmentNotFull:
       return "a fragment before the last has not 65536 bytes";
-    case FrameFault::kDescriptorsNotNegotiated:
-      return "descriptors were not negotiated";
+    case FrameFault::kDescriptorsNotAllowed:
+      return "only the first fragment of a publication may have descriptors";
+    case FrameFault::kDescriptorsAboveLimit:
+      return "a frame has more than 16 descriptors";
     case FrameFault::kPayloadNotAllowed:
       return "this kind has a header only";
     case FrameFault::kExpiredNotEmpty:
@@ -140,6 +142,16 @@ FrameFault CheckFlags(const FrameHeader& header) {
   bool empty = header.size == kFrameHeaderBytes && header.fragment == 0 &&
                header.last_fragment == 0;
   return expired && !empty ? FrameFault::kExpiredNotEmpty : FrameFault::kNone;
+}
+
+FrameFault CheckDescriptors(const FrameHeader& header) {
+  if (!IsData(header.kind) || header.fragment != 0 ||
+      (header.flags & kFlagExpired) != 0) {
+    return FrameFault::kDescriptorsNotAllowed;
+  }
+  return header.descriptors > kDescriptorsPerMessageMax
+             ? FrameFault::kDescriptorsAboveLimit
+             : FrameFault::kNone;
 }
 
 FrameFault CheckControlHeader(const FrameHeader& header) {

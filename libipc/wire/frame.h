@@ -6,7 +6,7 @@
 //    0  u32 size             of the whole frame
 //    4  u8  kind             FrameKind
 //    5  u8  flags            kFlag...
-//    6  u8  descriptors      passed with the frame
+//    6  u8  descriptors      passed beside its first byte
 //    7  u8  reserved         0
 //    8  u32 target           channel, topic id or subscription
 //   12  u32 session          publisher's session number, or a reader
@@ -30,6 +30,7 @@
 #include <string>
 #include <string_view>
 
+#include "libipc/base/descriptors.h"
 #include "libipc/base/limits.h"
 
 namespace ipc::wire {
@@ -157,7 +158,8 @@ enum class FrameFault : uint8_t {
   kExtensionAboveLimit,
   kFragmentBeyondLast,
   kFragmentNotFull,
-  kDescriptorsNotNegotiated,
+  kDescriptorsNotAllowed,
+  kDescriptorsAboveLimit,
   kPayloadNotAllowed,
   kExpiredNotEmpty,
 };
@@ -174,6 +176,7 @@ inline FrameFault CheckHeader(const FrameHeader& header,
 struct Frame {
   FrameHeader header;
   std::span<std::byte> bytes;  // all of it
+  Descriptors descriptors;     // once they are taken from what was passed
 
   std::span<const std::byte> payload() const {
     return bytes.subspan(kFrameHeaderBytes + header.extension);
@@ -204,17 +207,18 @@ void AppendFrame(FrameHeader header, std::string_view payload,
 
 // -- Implementation --
 
-// Frames of any other kind, and those with flags: out of line because nothing
-// hot gets here.
+// Frames of any other kind, and those with flags or descriptors: out of line
+// because nothing hot gets here.
 FrameFault CheckControlHeader(const FrameHeader& header);
 FrameFault CheckFlags(const FrameHeader& header);
+FrameFault CheckDescriptors(const FrameHeader& header);
 
 inline bool IsData(FrameKind kind) {
   return kind == FrameKind::kPublish || kind == FrameKind::kDeliver;
 }
 
-// A publication in one piece, without flags or an extension, as most are. What
-// two loads tell.
+// A publication in one piece, without flags, descriptors or an extension, as
+// most are. What two loads tell.
 inline bool IsPlain(const FrameHeader& header) {
   uint32_t kind_to_reserved;
   uint64_t extension_to_last_fragment;
@@ -241,7 +245,10 @@ inline FrameFault CheckHeader(const FrameHeader& header,
     if (fault != FrameFault::kNone) return fault;
   }
   if (header.reserved != 0) return FrameFault::kReservedNotZero;
-  if (header.descriptors != 0) return FrameFault::kDescriptorsNotNegotiated;
+  if (header.descriptors != 0) [[unlikely]] {
+    FrameFault fault = CheckDescriptors(header);
+    if (fault != FrameFault::kNone) return fault;
+  }
   if (header.size > control_bytes_max) return FrameFault::kSizeAboveLimit;
   if (!IsData(header.kind)) {
     return CheckControlHeader(header);

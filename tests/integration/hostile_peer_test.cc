@@ -10,11 +10,13 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libipc/net/fd.h"
 #include "tests/integration/bus.h"
 #include "tests/support/raw_peer.h"
 #include "tests/support/seed.h"
@@ -245,6 +247,97 @@ TEST_F(HostilePeerTest, DescriptorsThatArePassedAreClosed) {
     EXPECT_TRUE(peer.WaitForEnd());
   }
   close(null);
+}
+
+// A publication on a channel of its own, as a client's.
+class HostileDescriptorsTest : public HostilePeerTest {
+ protected:
+  RawPeer Opened(std::string_view topic = "a/x") {
+    RawPeer peer = Greeted();
+    EXPECT_TRUE(
+        peer.Send(Encode({.kind = kRawResumed}) +
+                  Encode({.kind = kRawOpen,
+                          .sequence = 1,
+                          .payload = VarintField(1, 1) + BytesField(2, topic) +
+                                     VarintField(5, 1) + VarintField(6, 1)})));
+    return peer;
+  }
+  static std::string Publication(uint8_t descriptors, uint64_t sequence = 1) {
+    return Encode({.kind = kRawPublish,
+                   .descriptors = descriptors,
+                   .target = 1,
+                   .sequence = sequence,
+                   .payload = "x"});
+  }
+  std::vector<int> Nulls(size_t count) const {
+    return std::vector<int>(count, null_.get());
+  }
+
+  const net::Fd null_{open("/dev/null", O_RDONLY | O_CLOEXEC)};
+};
+
+TEST_F(HostileDescriptorsTest, ThoseOfAPublicationArriveAsWithLibipc) {
+  const size_t count = inbox_.Get().size();
+  RawPeer peer = Opened();
+  const std::string frame = Publication(16);
+  ASSERT_TRUE(peer.SendWithDescriptors(frame.substr(0, 1), Nulls(16)));
+  ASSERT_TRUE(peer.Send(frame.substr(1)));
+  ASSERT_TRUE(peer.SendWithDescriptors(Publication(2, 2), Nulls(2)));
+  ASSERT_TRUE(inbox_.WaitFor(count + 2));
+  EXPECT_EQ(inbox_.Get()[count].fds().size(), 16u);
+  EXPECT_EQ(inbox_.Get()[count + 1].fds().size(), 2u);
+}
+
+TEST_F(HostileDescriptorsTest, ACountThatIsNotThatOfThePassedIsMalformed) {
+  for (const auto& [said, passed] :
+       {std::pair{1, 0}, {1, 2}, {2, 1}, {0, 1}, {16, 0}, {17, 17}, {0, 253}}) {
+    RawPeer peer = Opened();
+    const std::string frame = Publication(static_cast<uint8_t>(said));
+    const auto count = static_cast<size_t>(passed);
+    ASSERT_TRUE(count == 0 ? peer.Send(frame)
+                           : peer.SendWithDescriptors(frame, Nulls(count)));
+    ExpectEndFor(&peer, kRawMalformed);
+  }
+}
+
+TEST_F(HostileDescriptorsTest, MoreThanOneFrameMayHaveAreNotKept) {
+  RawPeer peer = Opened();
+  const std::string frame = Publication(1);
+  ASSERT_TRUE(peer.SendWithDescriptors(frame.substr(0, 10), Nulls(1)));
+  ASSERT_TRUE(peer.SendWithDescriptors(frame.substr(10, 1), Nulls(1)));
+  ExpectEndFor(&peer, kRawMalformed);
+}
+
+TEST_F(HostileDescriptorsTest, TheBeginningOfAFrameMayHaveNone) {
+  RawPeer peer = Opened();
+  ASSERT_TRUE(peer.SendWithDescriptors(Publication(0).substr(0, 40), Nulls(1)));
+  ExpectEndFor(&peer, kRawMalformed);
+}
+
+TEST_F(HostileDescriptorsTest, ASocketOfTheUnixDomainIsRefused) {
+  RawPeer peer = Opened();
+  ASSERT_TRUE(peer.SendWithDescriptors(Publication(1), {peer.fd()}));
+  ExpectEndFor(&peer, kRawViolation);
+  EXPECT_THAT(peer.goodbye_text(), testing::HasSubstr("Unix domain"));
+}
+
+// Reliable readers keep what they do not read; who ignores his log's limit must
+// not fill the broker with it.
+TEST_F(HostileDescriptorsTest, WhoeverPassesTooManyThatWaitIsEnded) {
+  ClientOptions stopped = Options("stopped");
+  stopped.manual_loop = true;
+  auto client = Connect(stopped);
+  ASSERT_OK_AND_ASSIGN(auto subscription,
+                       client->SubscribeRaw(
+                           "b", [](const Message&) {}, Patient()));
+  RawPeer peer = Opened("b");
+  uint64_t sequence = 0;
+  while (sequence < 1'000 &&
+         peer.SendWithDescriptors(Publication(16, sequence + 1), Nulls(16))) {
+    ++sequence;
+  }
+  ExpectEndFor(&peer, kRawLimit);
+  EXPECT_LT(broker_.Descriptors(), 2'300u);
 }
 
 TEST_F(HostilePeerTest, APeerThatDoesNotReadItsAnswersIsEnded) {

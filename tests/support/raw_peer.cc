@@ -145,9 +145,11 @@ bool RawPeer::Send(std::string_view bytes, absl::Duration timeout) {
   return true;
 }
 
-bool RawPeer::SendWithDescriptor(std::string_view bytes, int fd) {
+bool RawPeer::SendWithDescriptors(std::string_view bytes,
+                                  const std::vector<int>& fds) {
   iovec vector = {const_cast<char*>(bytes.data()), bytes.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control = {};
+  const size_t fds_bytes = fds.size() * sizeof(int);
+  std::vector<char> control(CMSG_SPACE(fds_bytes));
   msghdr message = {};
   message.msg_iov = &vector;
   message.msg_iovlen = 1;
@@ -156,8 +158,8 @@ bool RawPeer::SendWithDescriptor(std::string_view bytes, int fd) {
   cmsghdr* header = CMSG_FIRSTHDR(&message);
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+  header->cmsg_len = CMSG_LEN(fds_bytes);
+  std::memcpy(CMSG_DATA(header), fds.data(), fds_bytes);
   return sendmsg(fd_, &message, MSG_NOSIGNAL) > 0;
 }
 

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tests/support/deadline.h"
 
@@ -18,15 +19,18 @@ namespace ipc::test {
 
 // The kinds that tests name; the numbers of PROTOCOL.md.
 inline constexpr uint8_t kRawPublish = 1;
+inline constexpr uint8_t kRawResumed = 7;
 inline constexpr uint8_t kRawPing = 14;
 inline constexpr uint8_t kRawHello = 32;
 inline constexpr uint8_t kRawWelcome = 33;
 inline constexpr uint8_t kRawGoodbye = 34;
+inline constexpr uint8_t kRawOpen = 36;
 inline constexpr uint8_t kRawSubscribe = 38;
 
 // Reasons in a GOODBYE.
 inline constexpr int kRawMalformed = 3;
 inline constexpr int kRawViolation = 4;
+inline constexpr int kRawLimit = 7;
 inline constexpr int kRawHandshakeTimeout = 8;
 inline constexpr int kRawNotReading = 9;
 
@@ -67,8 +71,11 @@ class RawPeer {
 
   // False if the other side has closed, or takes nothing for `timeout`.
   bool Send(std::string_view bytes, absl::Duration timeout = kPatience);
-  // Sends one byte or more with a descriptor beside them.
-  bool SendWithDescriptor(std::string_view bytes, int fd);
+  // Sends one byte or more with descriptors beside the first of them.
+  bool SendWithDescriptor(std::string_view bytes, int fd) {
+    return SendWithDescriptors(bytes, {fd});
+  }
+  bool SendWithDescriptors(std::string_view bytes, const std::vector<int>& fds);
   // The next frame; none if the stream ends or nothing comes in time.
   std::optional<RawFrame> Read(absl::Duration timeout = kPatience);
   // HELLO and its answer.

@@ -384,8 +384,10 @@ TEST_F(BrokerStateTest, AFaultyHeaderEndsTheConnection) {
   add(wire::FrameFault::kExpiredNotEmpty,
       {.size = 41, .kind = publish, .flags = 2});
   add(wire::FrameFault::kReservedNotZero, {.kind = ping, .reserved = 1});
-  add(wire::FrameFault::kDescriptorsNotNegotiated,
+  add(wire::FrameFault::kDescriptorsNotAllowed,
       {.kind = ping, .descriptors = 1});
+  add(wire::FrameFault::kDescriptorsAboveLimit,
+      {.kind = publish, .descriptors = 17});
   add(wire::FrameFault::kExtensionBeyondFrame,
       {.kind = publish, .extension = 1});
   add(wire::FrameFault::kExtensionAboveLimit,

@@ -296,7 +296,9 @@ std::vector<std::pair<FrameFault, FrameHeader>> FaultyHeaders() {
        {.size = 4000, .kind = data, .extension = kFrameExtensionBytesMax + 1}},
       {FrameFault::kFragmentBeyondLast, {.kind = data, .fragment = 1}},
       {FrameFault::kFragmentNotFull, {.kind = data, .last_fragment = 1}},
-      {FrameFault::kDescriptorsNotNegotiated, {.kind = data, .descriptors = 1}},
+      {FrameFault::kDescriptorsNotAllowed,
+       {.kind = FrameKind::kPing, .descriptors = 1}},
+      {FrameFault::kDescriptorsAboveLimit, {.kind = data, .descriptors = 17}},
       {FrameFault::kPayloadNotAllowed, {.size = 41, .kind = FrameKind::kAck}},
   };
 }

@@ -299,14 +299,24 @@ TEST(CheckHeaderTest, ReservedByteIsZero) {
   }
 }
 
-TEST(CheckHeaderTest, DescriptorsAreNotNegotiatedInThisVersion) {
+TEST(CheckHeaderTest, AFirstFragmentOfDataMayHave16Descriptors) {
   for (int value = 1; value < 256; ++value) {
     const auto count = static_cast<uint8_t>(value);
+    const FrameFault of_first = count <= kDescriptorsPerMessageMax
+                                    ? FrameFault::kNone
+                                    : FrameFault::kDescriptorsAboveLimit;
     FrameHeader header = Data(0);
     header.descriptors = count;
-    EXPECT_EQ(Check(header), FrameFault::kDescriptorsNotNegotiated);
+    EXPECT_EQ(Check(header), of_first);
+    header.flags = kFlagResend;
+    EXPECT_EQ(Check(header), of_first);
+    header.flags = kFlagExpired;
+    EXPECT_EQ(Check(header), FrameFault::kDescriptorsNotAllowed);
+    header.flags = 0;
+    header.fragment = header.last_fragment = 1;
+    EXPECT_EQ(Check(header), FrameFault::kDescriptorsNotAllowed);
     EXPECT_EQ(Check({.kind = FrameKind::kHello, .descriptors = count}),
-              FrameFault::kDescriptorsNotNegotiated);
+              FrameFault::kDescriptorsNotAllowed);
   }
 }
 

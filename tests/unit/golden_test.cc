@@ -83,6 +83,10 @@ void AddData(std::vector<Golden>* all) {
   expired.flags = kFlagExpired;
   all->push_back({"publish_expired", expired, ""});
 
+  FrameHeader with_descriptors = publish;
+  with_descriptors.descriptors = 2;
+  all->push_back({"publish_descriptors", with_descriptors, Counting(24)});
+
   FrameHeader extended = publish;
   extended.extension = 5;
   all->push_back(

@@ -16,7 +16,9 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "ipc/attachments.h"
 #include "ipc/export.h"
 
 namespace ipc {
@@ -67,8 +69,9 @@ struct Source {
 };
 
 // Inside a handler a Message borrows the payload: copy it (Clone) to keep it
-// longer than the call. A Message from Next() owns its payload. Values may be
-// read from any thread.
+// longer than the call. A Message from Next() owns its payload. Descriptors
+// that came with it are shared by all copies, and closed with the last of them.
+// Values may be read from any thread.
 class IPC_EXPORT Message {
  public:
   Message() = default;
@@ -86,6 +89,17 @@ class IPC_EXPORT Message {
     return {reinterpret_cast<const char*>(payload_.data()), payload_.size()};
   }
 
+  // The descriptors that were published with it, in order; close-on-exec.
+  // Borrowed: valid as long as this message is, in a handler at most until it
+  // returns, or else a copy of it. Do not close them.
+  std::span<const int> fds() const { return attachments_.fds(); }
+  // A duplicate of fds()[index], close-on-exec, that the caller has to close.
+  // Errors: kInvalidArgument if there is none with this index;
+  // kResourceExhausted if the process has no room for it.
+  absl::StatusOr<int> TakeFd(size_t index) const;
+  // To publish them again, as they are.
+  const Attachments& attachments() const { return attachments_; }
+
   std::string_view topic() const { return source().topic; }
   const PublisherInfo& publisher() const { return source().publisher; }
   const Source& source() const;
@@ -102,7 +116,7 @@ class IPC_EXPORT Message {
   // Time passed since Publish was called. Reads the clock.
   absl::Duration Age() const;
 
-  // A copy that owns its payload.
+  // A copy that owns its payload, and shares the descriptors.
   Message Clone() const;
 
   // For a subscription with SubscribeOptions::acknowledge of kManual: says that
@@ -114,6 +128,10 @@ class IPC_EXPORT Message {
   // For the library: where the message came from.
   void SetOrigin(std::shared_ptr<const MessageOrigin> origin) {
     origin_ = std::move(origin);
+  }
+  // For the library: what came with the message.
+  void SetAttachments(Attachments attachments) {
+    attachments_ = std::move(attachments);
   }
   // For the library: points this message at the next one of the same source.
   void Rebind(uint64_t sequence, int64_t publish_time_ns,
@@ -130,6 +148,7 @@ class IPC_EXPORT Message {
   int64_t publish_time_ns_ = 0;
   std::span<const std::byte> payload_;
   std::shared_ptr<const std::string> owned_;  // what payload_ points into
+  Attachments attachments_;
 };
 
 }  // namespace ipc

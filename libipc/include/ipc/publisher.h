@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "google/protobuf/message_lite.h"
+#include "ipc/attachments.h"
 #include "ipc/export.h"
 
 namespace ipc {
@@ -56,6 +58,20 @@ class IPC_EXPORT RawPublisher {
   absl::Status Publish(const google::protobuf::MessageLite& message,
                        absl::Duration timeout);
 
+  // As Publish, with descriptors, which the library keeps open until the
+  // message is acknowledged. 64 of them may be in the client's log; while there
+  // is no room for these, it waits as for a full window. `timeout` of nothing:
+  // ClientOptions::publish_timeout; of zero: it does not wait
+  // (kResourceExhausted).
+  absl::Status Publish(std::span<const std::byte> payload,
+                       const Attachments& attachments,
+                       std::optional<absl::Duration> timeout = std::nullopt);
+  absl::Status Publish(std::string_view payload, const Attachments& attachments,
+                       std::optional<absl::Duration> timeout = std::nullopt);
+  absl::Status Publish(const google::protobuf::MessageLite& message,
+                       const Attachments& attachments,
+                       std::optional<absl::Duration> timeout = std::nullopt);
+
   // As Publish, but never waits. Errors: kResourceExhausted while the window
   // is full; nothing was accepted.
   absl::Status TryPublish(std::span<const std::byte> payload);
@@ -85,6 +101,10 @@ class Publisher {
   absl::Status Publish(const T& message) { return raw_.Publish(message); }
   absl::Status Publish(const T& message, absl::Duration timeout) {
     return raw_.Publish(message, timeout);
+  }
+  absl::Status Publish(const T& message, const Attachments& attachments,
+                       std::optional<absl::Duration> timeout = std::nullopt) {
+    return raw_.Publish(message, attachments, timeout);
   }
   absl::Status TryPublish(const T& message) { return raw_.TryPublish(message); }
   absl::Status WaitForSubscribers(uint32_t count, absl::Duration timeout) {
