@@ -313,7 +313,7 @@ void Server::SendTo(Connection* connection) {
   if (found == clients_.end()) return;
   Client& client = found->second;
   Outbox& outbox = connection->outbox;
-  bool full = client.paused;
+  bool full = !client.resume_at.IsNever();  // paused
   bool closed = false;
   for (size_t sent = 0; !full && !outbox.empty() && sent < kSendBytesPerTurn;) {
     net::IoResult result = Send(&client, &outbox, &full);
@@ -323,7 +323,7 @@ void Server::SendTo(Connection* connection) {
     sent += result.bytes;
   }
   outbox.Settle();
-  bool waits = !outbox.empty() && !closed && !client.paused;
+  bool waits = !outbox.empty() && !closed && client.resume_at.IsNever();
   if (waits != client.waits_for_room) {
     client.waits_for_room = waits;
     poller_.Modify(client.fd.get(), ToNumber(connection->id),
@@ -356,23 +356,32 @@ net::IoResult Server::Send(Client* client, Outbox* outbox, bool* full) {
   *full = result.state != net::IoState::kDone || result.bytes < bytes;
   if (result.state == net::IoState::kDone) {
     client->unread += passed.size();
+    client->pause = absl::ZeroDuration();
     outbox->Sent(result.bytes);
   }
   return result;
 }
 
 void Server::Pause(ConnectionId id, Client* client) {
-  client->paused = true;
+  client->pause =
+      std::clamp(2 * client->pause, kDescriptorPause, kDescriptorPauseMax);
+  client->resume_at = net::Now() + client->pause;
   paused_.push_back(id);
-  resume_at_ = std::min(resume_at_, net::Now() + kDescriptorPause);
+  resume_at_ = std::min(resume_at_, client->resume_at);
 }
 
 void Server::SendToPaused() {
+  const MonotonicTime now = net::Now();
   resume_at_ = MonotonicTime::Never();
   for (ConnectionId id : std::exchange(paused_, {})) {
     auto client = clients_.find(id);
     if (client == clients_.end()) continue;
-    client->second.paused = false;
+    if (client->second.resume_at > now) {
+      paused_.push_back(id);
+      resume_at_ = std::min(resume_at_, client->second.resume_at);
+      continue;
+    }
+    client->second.resume_at = MonotonicTime::Never();
     if (Connection* connection = broker_.Find(id)) SendTo(connection);
   }
   Flush();

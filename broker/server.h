@@ -58,8 +58,10 @@ class Server {
     bool waits_for_room = false;  // EPOLLOUT is on
     // Descriptors that came from it and are open, wherever they wait.
     std::shared_ptr<size_t> held = std::make_shared<size_t>(0);
-    size_t unread = 0;    // descriptors sent since it had read everything
-    bool paused = false;  // listed in paused_
+    size_t unread = 0;  // descriptors sent since it had read everything
+    // While its socket takes no descriptors: how long until the next try.
+    absl::Duration pause;
+    MonotonicTime resume_at = MonotonicTime::Never();  // listed in paused_
   };
   // A process whose session is awaited after its connection was lost.
   struct Watched {

@@ -19,7 +19,6 @@ absl::Status Attachments::AttachFd(int fd) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "a message has at most ", kSizeMax, " descriptors, and has them"));
   }
-  std::vector<net::Fd> made;
   IPC_ASSIGN_OR_RETURN(net::Fd added, net::Duplicate(fd));
   if (net::IsUnixSocket(fd) || net::IsIoUring(fd)) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -27,14 +26,7 @@ absl::Status Attachments::AttachFd(int fd) {
         " is a socket of the Unix domain or a ring of io_uring: these are not "
         "passed"));
   }
-  for (int known : fds()) {
-    IPC_ASSIGN_OR_RETURN(net::Fd again, net::Duplicate(known));
-    made.push_back(std::move(again));
-  }
-  made.push_back(std::move(added));
-  std::vector<int> all;
-  for (net::Fd& one : made) all.push_back(one.Release());
-  fds_ = net::Own(std::move(all));
+  IPC_ASSIGN_OR_RETURN(fds_, net::Append(fds_, std::move(added)));
   return absl::OkStatus();
 }
 

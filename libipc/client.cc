@@ -42,7 +42,7 @@ absl::StatusOr<RawPublisher> Client::Advertise(
     channel.schema_hash = wire::Sha256(channel.schema);
   }
   IPC_ASSIGN_OR_RETURN(uint32_t number, impl_->OpenChannel(topic, channel));
-  return RawPublisher(impl_, number);
+  return RawPublisher(impl_, number, options.memfd_threshold);
 }
 
 absl::StatusOr<RawPublisher> Client::AdvertiseRaw(
@@ -51,7 +51,7 @@ absl::StatusOr<RawPublisher> Client::AdvertiseRaw(
       uint32_t number,
       impl_->OpenChannel(topic, {.retain_last = options.retain_last,
                                  .time_to_live = options.time_to_live}));
-  return RawPublisher(impl_, number);
+  return RawPublisher(impl_, number, options.memfd_threshold);
 }
 
 absl::StatusOr<RawSubscription> Client::SubscribeRaw(

@@ -43,6 +43,7 @@
 #include "libipc/core/inbound.h"
 #include "libipc/core/session.h"
 #include "libipc/net/fd.h"
+#include "libipc/net/memfd.h"
 #include "libipc/net/poller.h"
 #include "libipc/net/system.h"
 #include "libipc/net/unix_socket.h"
@@ -120,6 +121,15 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
                        const google::protobuf::MessageLite& message,
                        absl::Duration timeout,
                        const Descriptors& descriptors = nullptr);
+  // The same with the payload in a memfd, or if that cannot be, in the log.
+  absl::Status PublishMemfd(uint32_t channel,
+                            std::span<const std::byte> payload,
+                            absl::Duration timeout,
+                            const Descriptors& descriptors);
+  absl::Status PublishMemfd(uint32_t channel,
+                            const google::protobuf::MessageLite& message,
+                            absl::Duration timeout,
+                            const Descriptors& descriptors);
   absl::Status WaitForSubscribers(uint32_t channel, uint32_t count,
                                   absl::Duration timeout);
   uint32_t subscribers(uint32_t channel) const;
@@ -213,10 +223,16 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   enum class Urgency { kCork, kNow };
   template <typename Write>
   absl::Status Append(uint32_t channel, size_t payload_bytes, Write write,
-                      absl::Duration timeout, const Descriptors& descriptors)
+                      absl::Duration timeout, const core::Carried& carried)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // kUnimplemented: it is to be published in another way.
+  absl::Status AppendMemfd(uint32_t channel, size_t payload_bytes,
+                           absl::FunctionRef<void(std::span<std::byte>)> write,
+                           absl::Duration timeout,
+                           const Descriptors& descriptors)
       ABSL_LOCKS_EXCLUDED(mu_);
   // Why there is no room for a publication.
-  std::string FullText(const Descriptors& descriptors) const
+  std::string FullText(const core::Carried& carried) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status CheckPublish(uint32_t channel, size_t payload_bytes) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -266,6 +282,13 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   void HandOver(const core::Delivery& delivery);
   Attachments AttachmentsOf(const core::Delivery& delivery,
                             const wire::Frame& frame);
+  // -- Payloads in a memfd (client_memfd.cc)
+
+  void DeliverMemfd(const wire::Frame& frame);
+  absl::Status TakeMemfd(const wire::Frame& frame, net::Mapping* mapping,
+                         Attachments* attachments) const;
+  // Passes over a message whose payload cannot be read.
+  void PassUnreadable(const wire::Frame& frame, const absl::Status& status);
   void SetAside(Message message, std::shared_ptr<core::Stream> stream,
                 std::unique_ptr<Event> gap);
   void SetDispatching(const std::shared_ptr<SubscriptionImpl>& subscription)

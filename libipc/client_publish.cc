@@ -18,6 +18,7 @@
 #include "libipc/base/limits.h"
 #include "libipc/base/status_macros.h"
 #include "libipc/client_impl.h"
+#include "libipc/net/descriptors.h"
 #include "libipc/net/system.h"
 
 namespace ipc {
@@ -106,13 +107,14 @@ absl::Status ClientImpl::CheckPublish(uint32_t channel,
 template <typename Write>
 absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
                                 Write write, absl::Duration timeout,
-                                const Descriptors& descriptors) {
+                                const core::Carried& carried) {
   MutexLock lock(&mu_);
   core::Publishing& publishing = session_.publishing();
   IPC_RETURN_IF_ERROR(CheckPublish(channel, payload_bytes));
   MonotonicTime now = burst_clock_.Now();
   const ChannelNumber number{channel};
-  if (payload_bytes <= kFramePayloadBytesMax && descriptors == nullptr) {
+  if (payload_bytes <= kFramePayloadBytesMax &&
+      carried.descriptors == nullptr) {
     std::byte* payload =
         publishing.TryAppendSmall(number, payload_bytes, now.nanoseconds());
     if (payload != nullptr) [[likely]] {
@@ -125,7 +127,7 @@ absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
   auto try_append = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     int64_t time = now.nanoseconds();
     auto append = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-      return publishing.TryAppend(number, payload_bytes, time, descriptors,
+      return publishing.TryAppend(number, payload_bytes, time, carried,
                                   &parts_);
     };
     if (append()) return true;
@@ -135,7 +137,7 @@ absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
   while (!try_append()) {
     if (timeout <= absl::ZeroDuration()) {
       return absl::ResourceExhaustedError(
-          absl::StrCat(FullText(descriptors),
+          absl::StrCat(FullText(carried),
                        " full: subscribers have yet to consume what it holds"));
     }
     // From before Send, which lets acknowledgements in: they make room only
@@ -145,8 +147,8 @@ absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
     ++waiting_for_room_;
     Send();
     auto has_room = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-      const size_t count = descriptors == nullptr ? 0 : descriptors->size();
-      return publishing.HasRoom(payload_bytes, count) || stopping_ || draining_;
+      return publishing.HasRoom(payload_bytes, carried) || stopping_ ||
+             draining_;
     };
     absl::Duration rest = timeout == absl::InfiniteDuration()
                               ? timeout
@@ -155,7 +157,7 @@ absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
     --waiting_for_room_;
     if (!room) {
       return absl::DeadlineExceededError(absl::StrCat(
-          FullText(descriptors), " full for ", absl::FormatDuration(timeout)));
+          FullText(carried), " full for ", absl::FormatDuration(timeout)));
     }
     IPC_RETURN_IF_ERROR(CheckPublish(channel, payload_bytes));
   }
@@ -164,10 +166,10 @@ absl::Status ClientImpl::Append(uint32_t channel, size_t payload_bytes,
   return absl::OkStatus();
 }
 
-std::string ClientImpl::FullText(const Descriptors& descriptors) const {
+std::string ClientImpl::FullText(const core::Carried& carried) const {
   const core::Log& log = session_.publishing().log();
-  if (descriptors != nullptr &&
-      log.descriptors() + descriptors->size() > kDescriptorsPerLogMax) {
+  if (carried.descriptors != nullptr &&
+      log.descriptors() + carried.count() > kDescriptorsPerLogMax) {
     return absl::StrCat("the window for ", kDescriptorsPerLogMax,
                         " descriptors is");
   }
@@ -187,7 +189,7 @@ absl::Status ClientImpl::Publish(uint32_t channel,
       done += part.size();
     }
   };
-  return Append(channel, payload.size(), write, timeout, descriptors);
+  return Append(channel, payload.size(), write, timeout, {descriptors});
 }
 
 absl::Status ClientImpl::Publish(uint32_t channel,
@@ -209,7 +211,60 @@ absl::Status ClientImpl::Publish(uint32_t channel,
       message.SerializePartialToZeroCopyStream(&stream);
     }
   };
-  return Append(channel, payload_bytes, write, timeout, descriptors);
+  return Append(channel, payload_bytes, write, timeout, {descriptors});
+}
+
+absl::Status ClientImpl::AppendMemfd(
+    uint32_t channel, size_t payload_bytes,
+    absl::FunctionRef<void(std::span<std::byte>)> write, absl::Duration timeout,
+    const Descriptors& descriptors) {
+  {
+    MutexLock lock(&mu_);
+    IPC_RETURN_IF_ERROR(CheckPublish(channel, payload_bytes));
+  }
+  absl::StatusOr<net::Fd> file = net::MakeSealed(payload_bytes, write);
+  absl::StatusOr<Descriptors> all =
+      file.ok() ? net::InFront(*std::move(file), descriptors) : file.status();
+  if (!all.ok()) {
+    MutexLock lock(&mu_);
+    ++stats_.memfd_fallbacks;
+    return absl::UnimplementedError("");
+  }
+  const uint64_t bytes = payload_bytes;
+  auto write_size = [bytes](std::span<const std::span<std::byte>> parts) {
+    std::memcpy(parts.front().data(), &bytes, sizeof(bytes));
+  };
+  return Append(channel, sizeof(bytes), write_size, timeout,
+                {*std::move(all), bytes});
+}
+
+absl::Status ClientImpl::PublishMemfd(uint32_t channel,
+                                      std::span<const std::byte> payload,
+                                      absl::Duration timeout,
+                                      const Descriptors& descriptors) {
+  auto write = [payload](std::span<std::byte> place) {
+    std::memcpy(place.data(), payload.data(), payload.size());
+  };
+  absl::Status status =
+      AppendMemfd(channel, payload.size(), write, timeout, descriptors);
+  return absl::IsUnimplemented(status)
+             ? Publish(channel, payload, timeout, descriptors)
+             : status;
+}
+
+absl::Status ClientImpl::PublishMemfd(
+    uint32_t channel, const google::protobuf::MessageLite& message,
+    absl::Duration timeout, const Descriptors& descriptors) {
+  if (message.IsInitialized()) {
+    auto write = [&message](std::span<std::byte> place) {
+      message.SerializeWithCachedSizesToArray(
+          reinterpret_cast<uint8_t*>(place.data()));
+    };
+    absl::Status status = AppendMemfd(channel, message.ByteSizeLong(), write,
+                                      timeout, descriptors);
+    if (!absl::IsUnimplemented(status)) return status;
+  }
+  return Publish(channel, message, timeout, descriptors);
 }
 
 void ClientImpl::AfterAppend(MonotonicTime now) {

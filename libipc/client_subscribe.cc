@@ -205,6 +205,10 @@ void ClientImpl::TellAtPlace(std::unique_ptr<Event> gap) {
 
 void ClientImpl::Deliver(const wire::Frame& frame) {
   if (leaving_) return;  // not consumed, and so not acknowledged
+  if (frame.header.flags != 0) [[unlikely]] {
+    DeliverMemfd(frame);
+    return;
+  }
   core::Receiving& receiving = session_.receiving();
   std::optional<core::Delivery> delivery = receiving.OnDeliver(frame, now_);
   if (!delivery.has_value() || current_ == nullptr) return;

@@ -53,8 +53,10 @@ absl::StatusOr<int> Message::TakeFd(size_t index) const {
 
 Message Message::Clone() const {
   Message copy = *this;
-  copy.owned_ = std::make_shared<const std::string>(text());
-  copy.payload_ = std::as_bytes(std::span(*copy.owned_));
+  if (owner_ != nullptr) return copy;  // shares it
+  auto owned = std::make_shared<const std::string>(text());
+  copy.payload_ = std::as_bytes(std::span(*owned));
+  copy.owner_ = std::move(owned);
   return copy;
 }
 

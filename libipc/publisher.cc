@@ -19,14 +19,18 @@ std::span<const std::byte> Bytes(std::string_view text) {
 
 }  // namespace
 
-RawPublisher::RawPublisher(std::shared_ptr<ClientImpl> client, uint32_t channel)
-    : client_(std::move(client)), channel_(channel) {}
+RawPublisher::RawPublisher(std::shared_ptr<ClientImpl> client, uint32_t channel,
+                           size_t memfd_threshold)
+    : client_(std::move(client)),
+      channel_(channel),
+      memfd_threshold_(memfd_threshold) {}
 
 RawPublisher::RawPublisher(RawPublisher&&) noexcept = default;
 
 RawPublisher& RawPublisher::operator=(RawPublisher&& other) noexcept {
   std::swap(client_, other.client_);
   std::swap(channel_, other.channel_);
+  std::swap(memfd_threshold_, other.memfd_threshold_);
   return *this;
 }
 
@@ -34,15 +38,24 @@ RawPublisher::~RawPublisher() {
   if (client_ != nullptr) client_->ReleaseChannel(channel_);
 }
 
+template <typename Payload>
+absl::Status RawPublisher::Send(const Payload& payload, size_t payload_bytes,
+                                const Attachments& attachments,
+                                absl::Duration timeout) {
+  if (payload_bytes >= memfd_threshold_ && payload_bytes > 0) [[unlikely]] {
+    return client_->PublishMemfd(channel_, payload, timeout,
+                                 attachments.shared());
+  }
+  return client_->Publish(channel_, payload, timeout, attachments.shared());
+}
+
 absl::Status RawPublisher::Publish(std::span<const std::byte> payload) {
-  if (client_ == nullptr) return Empty();
-  return client_->Publish(channel_, payload, client_->publish_timeout());
+  return Publish(payload, Attachments());
 }
 
 absl::Status RawPublisher::Publish(std::span<const std::byte> payload,
                                    absl::Duration timeout) {
-  if (client_ == nullptr) return Empty();
-  return client_->Publish(channel_, payload, timeout);
+  return Publish(payload, Attachments(), timeout);
 }
 
 absl::Status RawPublisher::Publish(std::string_view payload) {
@@ -51,23 +64,20 @@ absl::Status RawPublisher::Publish(std::string_view payload) {
 
 absl::Status RawPublisher::Publish(
     const google::protobuf::MessageLite& message) {
-  if (client_ == nullptr) return Empty();
-  return client_->Publish(channel_, message, client_->publish_timeout());
+  return Publish(message, Attachments());
 }
 
 absl::Status RawPublisher::Publish(const google::protobuf::MessageLite& message,
                                    absl::Duration timeout) {
-  if (client_ == nullptr) return Empty();
-  return client_->Publish(channel_, message, timeout);
+  return Publish(message, Attachments(), timeout);
 }
 
 absl::Status RawPublisher::Publish(std::span<const std::byte> payload,
                                    const Attachments& attachments,
                                    std::optional<absl::Duration> timeout) {
   if (client_ == nullptr) return Empty();
-  return client_->Publish(channel_, payload,
-                          timeout.value_or(client_->publish_timeout()),
-                          attachments.shared());
+  return Send(payload, payload.size(), attachments,
+              timeout.value_or(client_->publish_timeout()));
 }
 
 absl::Status RawPublisher::Publish(std::string_view payload,
@@ -80,9 +90,8 @@ absl::Status RawPublisher::Publish(const google::protobuf::MessageLite& message,
                                    const Attachments& attachments,
                                    std::optional<absl::Duration> timeout) {
   if (client_ == nullptr) return Empty();
-  return client_->Publish(channel_, message,
-                          timeout.value_or(client_->publish_timeout()),
-                          attachments.shared());
+  return Send(message, UsesMemfd() ? message.ByteSizeLong() : 0, attachments,
+              timeout.value_or(client_->publish_timeout()));
 }
 
 absl::Status RawPublisher::TryPublish(std::span<const std::byte> payload) {

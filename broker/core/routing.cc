@@ -19,7 +19,7 @@ using wire::FrameKind;
 
 void Stamp(const Channel& channel, FrameHeader header, std::byte* bytes) {
   header.kind = FrameKind::kDeliver;
-  header.flags = 0;
+  header.flags &= wire::kFlagMemfd;
   header.target = ToNumber(channel.topic->id);
   header.session = ToNumber(channel.publisher->number);
   wire::StoreHeader(header, bytes);
@@ -36,7 +36,7 @@ absl::Status Routing::OnPublish(Session* session, Frame* frame) {
     return absl::FailedPreconditionError(absl::StrCat(
         "PUBLISH on channel ", header.target, ", which is not open"));
   }
-  if (header.flags != 0) [[unlikely]] {
+  if ((header.flags & ~wire::kFlagMemfd) != 0) [[unlikely]] {
     if ((header.flags & wire::kFlagResend) == 0) {
       return OnExpired(channel, header);
     }
@@ -53,6 +53,9 @@ absl::Status Routing::OnPublish(Session* session, Frame* frame) {
     if (Refuses(channel, header, frame->payload().size())) {
       return absl::OkStatus();
     }
+  } else if (header.flags != 0 &&
+             Refuses(channel, header, wire::MemfdBytes(*frame))) [[unlikely]] {
+    return absl::OkStatus();
   }
   Stamp(*channel, header, frame->bytes.data());
   std::byte* begin = frame->bytes.data();

@@ -70,6 +70,8 @@ static_assert(kDescriptorsPerMessageMax <= kDescriptorsPerLogMax &&
 // How long whoever sends waits where the kernel passes no more descriptors now:
 // nothing tells when it does again.
 inline constexpr absl::Duration kDescriptorPause = absl::Milliseconds(1);
+// Doubled up to this for a peer that does not read.
+inline constexpr absl::Duration kDescriptorPauseMax = absl::Milliseconds(64);
 
 // -- The publisher's log --
 

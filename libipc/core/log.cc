@@ -52,9 +52,12 @@ bool Log::TryAppendFragments(wire::FrameHeader header, size_t payload_bytes,
   return true;
 }
 
-void Log::Attach(uint64_t tail_before, Descriptors descriptors) {
+void Log::Attach(uint64_t tail_before, Descriptors descriptors,
+                 uint64_t memfd_bytes) {
   descriptor_count_ += descriptors->size();
-  attached_.push_back({Normalize(tail_before), std::move(descriptors)});
+  memfd_bytes_ += memfd_bytes;
+  attached_.push_back(
+      {Normalize(tail_before), std::move(descriptors), memfd_bytes});
 }
 
 Descriptors Log::DescriptorsAt(uint64_t offset) const {
@@ -75,6 +78,7 @@ void Log::ReleaseAttached() {
   while (!attached_.empty() &&
          (head_ == tail_ || attached_.front().offset < head_)) {
     descriptor_count_ -= attached_.front().descriptors->size();
+    memfd_bytes_ -= attached_.front().memfd_bytes;
     attached_.pop_front();
   }
 }

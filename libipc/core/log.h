@@ -61,8 +61,12 @@ class Log {
   bool TryAppendFragments(wire::FrameHeader header, size_t payload_bytes,
                           std::vector<std::span<std::byte>>* payload_parts);
   // Those of the publication that was appended last, whose header counts them.
-  // Before it the log ended at `tail_before`.
-  void Attach(uint64_t tail_before, Descriptors descriptors);
+  // Before it the log ended at `tail_before`. `memfd_bytes` of it are in the
+  // first of them.
+  void Attach(uint64_t tail_before, Descriptors descriptors,
+              uint64_t memfd_bytes = 0);
+  // Of all that is here.
+  uint64_t memfd_bytes() const { return memfd_bytes_; }
   // How many are here.
   size_t descriptors() const { return descriptor_count_; }
   // Those of the publication that begins at `offset`; null if it has none.
@@ -126,6 +130,7 @@ class Log {
   struct Attached {
     uint64_t offset = 0;
     Descriptors descriptors;
+    uint64_t memfd_bytes = 0;
   };
 
   std::byte* At(uint64_t offset) const {
@@ -150,6 +155,7 @@ class Log {
   uint64_t next_lap_ = 0;     // ... and where the next one begins
   std::deque<Attached> attached_;  // in order
   size_t descriptor_count_ = 0;
+  uint64_t memfd_bytes_ = 0;
 };
 
 }  // namespace ipc::core

@@ -133,18 +133,17 @@ std::byte* Publishing::TryAppendSmall(ChannelNumber number,
 }
 
 bool Publishing::TryAppend(ChannelNumber number, size_t payload_bytes,
-                           int64_t time_ns, const Descriptors& descriptors,
+                           int64_t time_ns, const Carried& carried,
                            std::vector<std::span<std::byte>>* parts) {
-  const size_t count = descriptors == nullptr ? 0 : descriptors->size();
-  if (count > 0 && log_.descriptors() + count > kDescriptorsPerLogMax) {
-    return false;
-  }
+  if (!HasRoomBeside(carried)) return false;
   Channel& channel = *channels_[ToNumber(number)];
-  const wire::FrameHeader header{.kind = wire::FrameKind::kPublish,
-                                 .descriptors = static_cast<uint8_t>(count),
-                                 .target = ToNumber(number),
-                                 .sequence = channel.next_sequence,
-                                 .time = time_ns};
+  const wire::FrameHeader header{
+      .kind = wire::FrameKind::kPublish,
+      .flags = carried.memfd_bytes > 0 ? wire::kFlagMemfd : uint8_t{0},
+      .descriptors = static_cast<uint8_t>(carried.count()),
+      .target = ToNumber(number),
+      .sequence = channel.next_sequence,
+      .time = time_ns};
   const uint64_t tail_before = log_.tail();
   if (payload_bytes <= kFramePayloadBytesMax) {
     std::byte* payload = log_.TryAppend(header, payload_bytes);
@@ -153,18 +152,28 @@ bool Publishing::TryAppend(ChannelNumber number, size_t payload_bytes,
   } else if (!log_.TryAppendFragments(header, payload_bytes, parts)) {
     return false;
   }
-  if (count > 0) log_.Attach(tail_before, descriptors);
+  if (carried.descriptors != nullptr) {
+    log_.Attach(tail_before, carried.descriptors, carried.memfd_bytes);
+  }
   ++channel.next_sequence;
   ++published_;
   return true;
 }
 
-bool Publishing::HasRoom(size_t payload_bytes, size_t descriptors) const {
-  if (log_.empty()) return true;
-  if (descriptors > 0 &&
-      log_.descriptors() + descriptors > kDescriptorsPerLogMax) {
+// As many bytes in files as in the ring, or one file that is larger.
+bool Publishing::HasRoomBeside(const Carried& carried) const {
+  if (carried.descriptors == nullptr) return true;
+  if (log_.descriptors() + carried.count() > kDescriptorsPerLogMax) {
     return false;
   }
+  return carried.memfd_bytes == 0 || log_.empty() ||
+         log_.bytes() + log_.memfd_bytes() + carried.memfd_bytes <=
+             log_.window_bytes();
+}
+
+bool Publishing::HasRoom(size_t payload_bytes, const Carried& carried) const {
+  if (log_.empty()) return true;
+  if (!HasRoomBeside(carried)) return false;
   // A lap may end with a hole of nearly a frame.
   size_t fragments = payload_bytes / kFramePayloadBytesMax + 1;
   size_t wanted = std::max(

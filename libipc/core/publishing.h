@@ -51,6 +51,17 @@ struct ChannelType {
   absl::Duration time_to_live = absl::InfiniteDuration();
 };
 
+// What a publication has beside its payload.
+struct Carried {
+  Descriptors descriptors = nullptr;
+  // The payload is in the first of them, with so many bytes; 0: it is not.
+  uint64_t memfd_bytes = 0;
+
+  size_t count() const {
+    return descriptors == nullptr ? 0 : descriptors->size();
+  }
+};
+
 class Publishing {
  public:
   explicit Publishing(size_t window_bytes) : log_(window_bytes) {
@@ -82,11 +93,11 @@ class Publishing {
   // Room for one publication. Small ones come as one part. Returns false while
   // the window is full, or holds too many descriptors.
   bool TryAppend(ChannelNumber number, size_t payload_bytes, int64_t time_ns,
-                 const Descriptors& descriptors,
+                 const Carried& carried,
                  std::vector<std::span<std::byte>>* parts);
   bool TryAppend(ChannelNumber number, size_t payload_bytes, int64_t time_ns,
                  std::vector<std::span<std::byte>>* parts) {
-    return TryAppend(number, payload_bytes, time_ns, nullptr, parts);
+    return TryAppend(number, payload_bytes, time_ns, {}, parts);
   }
   // The same for at most kFramePayloadBytesMax; null while the window is full.
   std::byte* TryAppendSmall(ChannelNumber number, size_t payload_bytes,
@@ -96,7 +107,9 @@ class Publishing {
   void Trim();
   // Whether `TryAppend` is worth trying again: hysteresis, so that a waiting
   // publisher is not woken for each acknowledgement.
-  bool HasRoom(size_t payload_bytes, size_t descriptors = 0) const;
+  bool HasRoom(size_t payload_bytes, const Carried& carried = {}) const;
+  // Whether the log has as much room for what is not in its ring.
+  bool HasRoomBeside(const Carried& carried) const;
   // What was accepted so far, for IsAcknowledged.
   std::vector<uint64_t> Accepted() const;
   bool IsAcknowledged(std::span<const uint64_t> accepted) const;

@@ -137,7 +137,7 @@ void Publishing::AppendForReader(std::span<const std::byte> frame,
                                  const Descriptors& descriptors) {
   wire::FrameHeader header = wire::LoadHeader(frame.data());
   if (header.descriptors != 0) marks_.push_back({control_.size(), descriptors});
-  header.flags = wire::kFlagResend;
+  header.flags = wire::kFlagResend | (header.flags & wire::kFlagMemfd);
   header.session = ToNumber(reader);
   wire::AppendFrame(
       header,

@@ -11,14 +11,34 @@
 #include <unistd.h>
 
 #include <array>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "libipc/base/limits.h"
+#include "libipc/base/status_macros.h"
 
 namespace ipc::net {
+namespace {
+
+absl::Status DuplicateAll(std::span<const int> fds, std::vector<Fd>* made) {
+  for (int fd : fds) {
+    IPC_ASSIGN_OR_RETURN(Fd duplicate, Duplicate(fd));
+    made->push_back(std::move(duplicate));
+  }
+  return absl::OkStatus();
+}
+
+Descriptors OwnAll(std::vector<Fd> made) {
+  std::vector<int> fds;
+  for (Fd& fd : made) fds.push_back(fd.Release());
+  return Own(std::move(fds));
+}
+
+}  // namespace
 
 Descriptors Own(std::vector<int> fds, std::shared_ptr<size_t> held) {
   if (fds.empty()) return nullptr;
@@ -39,6 +59,31 @@ absl::StatusOr<Fd> Duplicate(int fd) {
       absl::StrCat("cannot duplicate descriptor ", fd, ": ", strerror(errno));
   if (errno == EBADF) return absl::InvalidArgumentError(text);
   return absl::ResourceExhaustedError(text);
+}
+
+absl::StatusOr<Descriptors> InFront(Fd first, const Descriptors& others) {
+  std::vector<Fd> made;
+  made.push_back(std::move(first));
+  if (others != nullptr) {
+    if (others->size() >= kDescriptorsPerMessageMax) {
+      return absl::ResourceExhaustedError("too many descriptors");
+    }
+    IPC_RETURN_IF_ERROR(DuplicateAll(*others, &made));
+  }
+  return OwnAll(std::move(made));
+}
+
+absl::StatusOr<Descriptors> Append(const Descriptors& others, Fd last) {
+  std::vector<Fd> made;
+  if (others != nullptr) IPC_RETURN_IF_ERROR(DuplicateAll(*others, &made));
+  made.push_back(std::move(last));
+  return OwnAll(std::move(made));
+}
+
+absl::StatusOr<Descriptors> Behind(const Descriptors& all) {
+  std::vector<Fd> made;
+  IPC_RETURN_IF_ERROR(DuplicateAll(std::span(*all).subspan(1), &made));
+  return OwnAll(std::move(made));
 }
 
 bool IsUnixSocket(int fd) {

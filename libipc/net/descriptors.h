@@ -24,6 +24,15 @@ Descriptors Own(std::vector<int> fds, std::shared_ptr<size_t> held = nullptr);
 // if `fd` is not open, kResourceExhausted if the process has no room.
 absl::StatusOr<Fd> Duplicate(int fd);
 
+// `first`, and behind it duplicates of `others` (may be null). Errors:
+// kResourceExhausted if these are too many for a message, or the process has
+// no room.
+absl::StatusOr<Descriptors> InFront(Fd first, const Descriptors& others);
+// Duplicates of `others` (may be null), and behind them `last`.
+absl::StatusOr<Descriptors> Append(const Descriptors& others, Fd last);
+// Duplicates of all but the first; null if there are no others.
+absl::StatusOr<Descriptors> Behind(const Descriptors& all);
+
 // A socket of the Unix domain: it could hold descriptors itself, in rings.
 bool IsUnixSocket(int fd);
 // A ring of io_uring: the kernel passes none.

@@ -132,12 +132,20 @@ std::string_view FaultText(FrameFault fault) {
       return "this kind has a header only";
     case FrameFault::kExpiredNotEmpty:
       return "a publication that has expired has a header only";
+    case FrameFault::kMemfdNotAlone:
+      return "a payload in a memfd stands for itself by its size, in one frame";
   }
   return "unknown fault";
 }
 
 FrameFault CheckFlags(const FrameHeader& header) {
   if ((header.flags & ~kFlagsKnown) != 0) return FrameFault::kUnknownFlags;
+  if ((header.flags & kFlagMemfd) != 0 &&
+      (!IsData(header.kind) || header.descriptors == 0 ||
+       header.size != kFrameHeaderBytes + sizeof(uint64_t) ||
+       header.extension != 0 || header.last_fragment != 0)) {
+    return FrameFault::kMemfdNotAlone;
+  }
   bool expired = (header.flags & kFlagExpired) != 0;
   bool empty = header.size == kFrameHeaderBytes && header.fragment == 0 &&
                header.last_fragment == 0;

@@ -81,7 +81,10 @@ enum class FrameKind : uint8_t {
 inline constexpr uint8_t kFlagResend = 1;
 // The publication was too old to be sent: the header stands for it alone.
 inline constexpr uint8_t kFlagExpired = 2;
-inline constexpr uint8_t kFlagsKnown = kFlagResend | kFlagExpired;
+// The payload is in the first descriptor, a sealed file: the frame's own is its
+// size (u64).
+inline constexpr uint8_t kFlagMemfd = 4;
+inline constexpr uint8_t kFlagsKnown = kFlagResend | kFlagExpired | kFlagMemfd;
 
 // Why publications are missing: `fragment` of a GAP.
 enum class GapReason : uint16_t {
@@ -162,6 +165,7 @@ enum class FrameFault : uint8_t {
   kDescriptorsAboveLimit,
   kPayloadNotAllowed,
   kExpiredNotEmpty,
+  kMemfdNotAlone,
 };
 std::string_view FaultText(FrameFault fault);
 
@@ -186,6 +190,13 @@ struct Frame {
     return {reinterpret_cast<const char*>(view.data()), view.size()};
   }
 };
+
+// Of a frame with kFlagMemfd: the size of the payload in the file.
+inline uint64_t MemfdBytes(const Frame& frame) {
+  uint64_t bytes;
+  std::memcpy(&bytes, frame.payload().data(), sizeof(bytes));
+  return bytes;
+}
 
 // Publications of one stream that a subscription does not get.
 struct Gap {

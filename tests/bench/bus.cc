@@ -249,7 +249,9 @@ class Bus : public Contestant {
         return publisher->Publish(record);
       });
     }
-    auto publisher = (*client)->AdvertiseRaw(kTopicA);
+    PublisherOptions publisher_options;
+    if (work.memfd) publisher_options.memfd_threshold = 1;
+    auto publisher = (*client)->AdvertiseRaw(kTopicA, publisher_options);
     if (!publisher.ok()) return publisher.status();
     std::vector<std::byte> payload = MakePayload(work);
     return PublishAll(work, control, **client, *publisher, [&](uint64_t i) {

@@ -45,6 +45,7 @@ struct Work {
   uint32_t index = 0;  // of this process among those of its role
   bool best_effort = false;
   bool typed = false;               // payloads are Records (record.h)
+  bool memfd = false;               // payloads travel in a memfd
   uint32_t connections = 0;         // idle only
   uint32_t subscriptions_each = 0;  // idle only
 };
@@ -63,10 +64,11 @@ class Contestant {
   // Why it cannot be measured on this machine; empty: it can.
   virtual std::string Missing() const { return ""; }
 
-  // Whether the scenario means anything for this contestant. Best effort is a
-  // choice, and idle memory a figure, of the bus alone.
+  // Whether the scenario means anything for this contestant. Best effort and
+  // memfds are choices, and idle memory a figure, of the bus alone.
   virtual bool Concerns(const Scenario& scenario) const {
-    return !scenario.best_effort && scenario.kind != Kind::kIdle;
+    return !scenario.best_effort && !scenario.memfd &&
+           scenario.kind != Kind::kIdle;
   }
 
   // Why it cannot do a scenario that concerns it; empty: it can.

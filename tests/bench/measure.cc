@@ -256,6 +256,7 @@ absl::StatusOr<Sample> Measure(const Contestant& contestant,
   work.publishers = scenario.publishers;
   work.subscribers = scenario.subscribers;
   work.typed = scenario.typed;
+  work.memfd = scenario.memfd;
   work.best_effort = scenario.best_effort;
   work.connections = effort.idle_connections;
   work.subscriptions_each = scenario.subscriptions_each;

@@ -79,7 +79,7 @@ Plot ThroughputPlot(const Results& results, uint32_t subscribers) {
         const uint64_t bytes = scenario.payload_bytes;
         return scenario.kind == Kind::kThroughput && scenario.publishers == 1 &&
                scenario.subscribers == subscribers && !scenario.best_effort &&
-               !scenario.typed &&
+               !scenario.typed && !scenario.memfd &&
                (bytes == 64 || bytes == kKiB || bytes == 256 * kKiB);
       },
       &plot);

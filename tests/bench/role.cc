@@ -68,6 +68,7 @@ absl::StatusOr<Process> StartRole(const RoleCommand& command) {
   };
   if (work.best_effort) options.argv.push_back("--best-effort");
   if (work.typed) options.argv.push_back("--typed");
+  if (work.memfd) options.argv.push_back("--memfd");
   return Process::Start(options);
 }
 
@@ -101,6 +102,7 @@ CLI::App* AddRoleCommand(CLI::App& app, RoleCommand* command) {
   role->add_option("--subscriptions-each", work.subscriptions_each);
   role->add_flag("--best-effort", work.best_effort);
   role->add_flag("--typed", work.typed);
+  role->add_flag("--memfd", work.memfd);
   return role;
 }
 

@@ -50,6 +50,13 @@ Scenario Typed(Scenario scenario) {
   return scenario;
 }
 
+Scenario Memfd(Scenario scenario) {
+  scenario.memfd = true;
+  scenario.name += "/memfd";
+  scenario.title += " memfd";
+  return scenario;
+}
+
 Scenario RoundTrip(uint64_t payload_bytes) {
   Scenario scenario;
   scenario.kind = Kind::kRoundTrip;
@@ -98,8 +105,12 @@ std::vector<Scenario> AllScenarios() {
       Throughput(16 * kKiB, 1, 8),
       Quick(Throughput(256 * kKiB, 1, 1)),
       Throughput(256 * kKiB, 1, 8),
+      Memfd(Throughput(256 * kKiB, 1, 1)),
+      Memfd(Throughput(256 * kKiB, 1, 8)),
       Throughput(kMiB, 1, 1),
       Throughput(kMiB, 1, 8),
+      Memfd(Throughput(kMiB, 1, 1)),
+      Memfd(Throughput(kMiB, 1, 8)),
       Quick(RoundTrip(64)),
       RoundTrip(kKiB),
       RoundTrip(64 * kKiB),

@@ -380,7 +380,7 @@ TEST_F(BrokerStateTest, AFaultyHeaderEndsTheConnection) {
   add(wire::FrameFault::kSizeBelowHeader, {.size = 39, .kind = ping});
   add(wire::FrameFault::kSizeAboveLimit,
       {.size = kControlFrameBytesMax + 1, .kind = FrameKind::kOpen});
-  add(wire::FrameFault::kUnknownFlags, {.kind = ping, .flags = 4});
+  add(wire::FrameFault::kUnknownFlags, {.kind = ping, .flags = 8});
   add(wire::FrameFault::kExpiredNotEmpty,
       {.size = 41, .kind = publish, .flags = 2});
   add(wire::FrameFault::kReservedNotZero, {.kind = ping, .reserved = 1});

@@ -105,7 +105,7 @@ TEST_F(BrokerPresenceTest, TheGraceEndsWithTheReasonOfTheLoss) {
   FrameClient client(&shell_, 2);
   client.Greet();
   watcher_.Take();
-  client.Send({.kind = FrameKind::kPing, .flags = 4});
+  client.Send({.kind = FrameKind::kPing, .flags = 8});
   EXPECT_THAT(Told(&watcher_), ElementsAre("2 lost malformed"));
   shell_.Advance(kRecoveryGrace);
   EXPECT_THAT(Told(&watcher_), ElementsAre("2 went malformed"));

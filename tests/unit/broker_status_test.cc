@@ -86,7 +86,7 @@ TEST_F(BrokerStatusTest, EveryEndIsCountedOnceByItsReason) {
   FrameClient done(&shell_, 2);
   done.Greet().Goodbye();
   FrameClient malformed(&shell_, 3);
-  malformed.Greet().Send({.kind = FrameKind::kPing, .flags = 4});
+  malformed.Greet().Send({.kind = FrameKind::kPing, .flags = 8});
   FrameClient violation(&shell_, 4);
   violation.Send({.kind = FrameKind::kPing});
   FrameClient version(&shell_, 5);

@@ -288,7 +288,7 @@ std::vector<std::pair<FrameFault, FrameHeader>> FaultyHeaders() {
       {FrameFault::kSizeBelowHeader, {.size = 39, .kind = data}},
       {FrameFault::kSizeAboveLimit,
        {.size = kControlFrameBytesMax + 1, .kind = FrameKind::kHello}},
-      {FrameFault::kUnknownFlags, {.kind = data, .flags = 4}},
+      {FrameFault::kUnknownFlags, {.kind = data, .flags = 8}},
       {FrameFault::kExpiredNotEmpty, {.size = 41, .kind = data, .flags = 2}},
       {FrameFault::kReservedNotZero, {.kind = data, .reserved = 1}},
       {FrameFault::kExtensionBeyondFrame, {.kind = data, .extension = 1}},

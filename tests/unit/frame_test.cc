@@ -275,16 +275,35 @@ TEST(CheckHeaderTest, AnExpiredPublicationIsAHeaderAlone) {
   }
 }
 
-TEST(CheckHeaderTest, ThereAreTwoFlags) {
+TEST(CheckHeaderTest, ThereAreThreeFlags) {
   for (FrameKind kind :
        {FrameKind::kPublish, FrameKind::kAck, FrameKind::kHello}) {
     for (int flags = 0; flags < 256; ++flags) {
       const FrameHeader header = {.kind = kind,
                                   .flags = static_cast<uint8_t>(flags)};
-      EXPECT_EQ(Check(header),
-                flags <= 3 ? FrameFault::kNone : FrameFault::kUnknownFlags)
+      EXPECT_EQ(Check(header), flags <= 3   ? FrameFault::kNone
+                               : flags <= 7 ? FrameFault::kMemfdNotAlone
+                                            : FrameFault::kUnknownFlags)
           << flags;
     }
+  }
+}
+
+TEST(CheckHeaderTest, AMemfdStandsForThePayloadByItsSizeAlone) {
+  FrameHeader header = Data(8);
+  header.flags = kFlagMemfd;
+  EXPECT_EQ(Check(header), FrameFault::kMemfdNotAlone);
+  header.descriptors = 1;
+  EXPECT_EQ(Check(header), FrameFault::kNone);
+  header.flags |= kFlagResend;
+  EXPECT_EQ(Check(header), FrameFault::kNone);
+  header.flags |= kFlagExpired;
+  EXPECT_NE(Check(header), FrameFault::kNone);
+  for (uint32_t size : {0u, 7u, 9u, 65536u}) {
+    FrameHeader other = Data(size);
+    other.flags = kFlagMemfd;
+    other.descriptors = 1;
+    EXPECT_EQ(Check(other), FrameFault::kMemfdNotAlone) << size;
   }
 }
 

@@ -87,6 +87,11 @@ void AddData(std::vector<Golden>* all) {
   with_descriptors.descriptors = 2;
   all->push_back({"publish_descriptors", with_descriptors, Counting(24)});
 
+  FrameHeader memfd = with_descriptors;
+  memfd.flags = kFlagMemfd;
+  all->push_back({"publish_memfd", memfd,
+                  std::string("\x00\x00\x10\x00\x00\x00\x00\x00", 8)});
+
   FrameHeader extended = publish;
   extended.extension = 5;
   all->push_back(

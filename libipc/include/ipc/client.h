@@ -51,6 +51,9 @@ struct ClientStats {
   // Messages that were too old to be sent, or sent again, after a connection
   // was lost (PublisherOptions::time_to_live). Others may have got them before.
   uint64_t expired = 0;
+  // Messages that should have gone in a memfd, and went as bytes because there
+  // was no room for one (PublisherOptions::memfd_threshold).
+  uint64_t memfd_fallbacks = 0;
   uint64_t connections = 0;           // successful connects
   uint64_t unacknowledged_bytes = 0;  // in the log now
 };

@@ -133,6 +133,10 @@ class IPC_EXPORT Message {
   void SetAttachments(Attachments attachments) {
     attachments_ = std::move(attachments);
   }
+  // For the library: what keeps the payload there.
+  void SetOwner(std::shared_ptr<const void> owner) {
+    owner_ = std::move(owner);
+  }
   // For the library: points this message at the next one of the same source.
   void Rebind(uint64_t sequence, int64_t publish_time_ns,
               std::span<const std::byte> payload) {
@@ -147,7 +151,7 @@ class IPC_EXPORT Message {
   uint64_t sequence_ = 0;
   int64_t publish_time_ns_ = 0;
   std::span<const std::byte> payload_;
-  std::shared_ptr<const std::string> owned_;  // what payload_ points into
+  std::shared_ptr<const void> owner_;  // of the payload; null: borrowed
   Attachments attachments_;
 };
 

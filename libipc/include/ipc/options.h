@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -98,6 +99,16 @@ struct PublisherOptions {
   // it out again after a restart of the broker. The first handle on a topic
   // decides for all that are there with it.
   bool retain_last = false;
+  // A payload of so many bytes or more travels in a memfd: a sealed file in
+  // memory that publisher, broker and subscribers share, so that it is written
+  // once, and read where it is. It pays for payloads of some 100 KiB and more,
+  // and the more subscribers there are. Each takes a descriptor of this process
+  // until it is acknowledged, of which there are 64 at the most for a client;
+  // payloads count against window_bytes as they do otherwise. Where no memfd
+  // can be made, or the message has 16 descriptors already, the payload goes as
+  // bytes; ClientStats::memfd_fallbacks counts these. Subscribers see no
+  // difference. Default: never.
+  size_t memfd_threshold = std::numeric_limits<size_t>::max();
   // A message that is so old, counted from Publish, is not sent any more when
   // it has waited for a connection, and not sent again to a reader that lacks
   // it: after a connection was lost, a restart of the broker, or a slow spell

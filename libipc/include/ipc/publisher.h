@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,7 +35,8 @@ class ClientImpl;
 class IPC_EXPORT RawPublisher {
  public:
   RawPublisher() = default;
-  RawPublisher(std::shared_ptr<ClientImpl> client, uint32_t channel);
+  RawPublisher(std::shared_ptr<ClientImpl> client, uint32_t channel,
+               size_t memfd_threshold);
   RawPublisher(RawPublisher&&) noexcept;
   RawPublisher& operator=(RawPublisher&&) noexcept;
   // Gives the topic back once what was accepted is acknowledged. Does not
@@ -86,8 +88,17 @@ class IPC_EXPORT RawPublisher {
   std::string_view topic() const;
 
  private:
+  template <typename Payload>
+  absl::Status Send(const Payload& payload, size_t payload_bytes,
+                    const Attachments& attachments, absl::Duration timeout);
+  // Whether the message's size has to be known beforehand.
+  bool UsesMemfd() const {
+    return memfd_threshold_ != std::numeric_limits<size_t>::max();
+  }
+
   std::shared_ptr<ClientImpl> client_;
   uint32_t channel_ = 0;
+  size_t memfd_threshold_ = std::numeric_limits<size_t>::max();
 };
 
 // Publishes messages of type T (a generated protobuf class).
