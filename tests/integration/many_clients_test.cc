@@ -99,10 +99,10 @@ TEST_F(ManyClientsTest, AThousandClientsComeBackAfterTheBrokersDeath) {
   }));
 }
 
-TEST_F(ManyClientsTest, AnIdleConnectionCostsTheBrokerLessThan4KiB) {
+TEST_F(ManyClientsTest, AnIdleConnectionCostsTheBrokerLessThan1280Bytes) {
   if (kSanitized) GTEST_SKIP() << "memory means little with a sanitizer";
   constexpr size_t kWarmUp = 100;
-  constexpr size_t kBytesMax = 4096;
+  constexpr size_t kBytesMax = 1280;
   std::vector<RawPeer> peers;
   for (size_t i = 0; i < kWarmUp; ++i) {
     peers.emplace_back(broker_.socket_path());
