@@ -200,7 +200,7 @@ void Server::Read(ConnectionId id, Client* client) {
       &passed);
   switch (result.state) {
     case net::IoState::kDone:
-      if (!passed.empty() && !TakeDescriptors(id, *client, std::move(passed))) {
+      if (!passed.empty() && !TakeDescriptors(id, client, std::move(passed))) {
         break;
       }
       broker_.OnBytes(id, std::span(buffer_).first(kept + result.bytes),
@@ -215,16 +215,17 @@ void Server::Read(ConnectionId id, Client* client) {
 }
 
 // False: the connection ends for it.
-bool Server::TakeDescriptors(ConnectionId id, const Client& client,
+bool Server::TakeDescriptors(ConnectionId id, Client* client,
                              std::vector<int> fds) {
-  Descriptors passed = net::Own(std::move(fds), client.held);
+  if (client->held == nullptr) client->held = std::make_shared<size_t>(0);
+  Descriptors passed = net::Own(std::move(fds), client->held);
   if (std::any_of(passed->begin(), passed->end(), net::IsUnixSocket)) {
     broker_.Close(id, CloseReason::kViolation,
                   "a socket of the Unix domain was passed: it could hold "
                   "descriptors itself");
     return false;
   }
-  if (*client.held > kDescriptorsPerSourceMax) {
+  if (*client->held > kDescriptorsPerSourceMax) {
     broker_.Close(id, CloseReason::kLimit,
                   absl::StrCat("more than ", kDescriptorsPerSourceMax,
                                " descriptors that it has passed wait"));

@@ -56,11 +56,12 @@ class Server {
     net::Fd fd;
     net::PeerCredentials peer;
     bool waits_for_room = false;  // EPOLLOUT is on
-    // Descriptors that came from it and are open, wherever they wait.
-    std::shared_ptr<size_t> held = std::make_shared<size_t>(0);
+    // Descriptors that came from it and are open, wherever they wait. Made
+    // with the first.
+    std::shared_ptr<size_t> held = nullptr;
     size_t unread = 0;  // descriptors sent since it had read everything
     // While its socket takes no descriptors: how long until the next try.
-    absl::Duration pause;
+    absl::Duration pause = absl::ZeroDuration();
     MonotonicTime resume_at = MonotonicTime::Never();  // listed in paused_
   };
   // A process whose session is awaited after its connection was lost.
@@ -81,8 +82,7 @@ class Server {
               const std::string& text);
   void PauseAccepting();
   void Read(ConnectionId id, Client* client);
-  bool TakeDescriptors(ConnectionId id, const Client& client,
-                       std::vector<int> fds);
+  bool TakeDescriptors(ConnectionId id, Client* client, std::vector<int> fds);
   void OnLost(ConnectionId id, const std::string& error);
   bool WatchProcess(const Client& client, const SessionKey& session);
   void OnWatched(uint64_t key);

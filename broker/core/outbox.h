@@ -54,6 +54,7 @@ struct Lane {
   bool in_turn = false;  // listed in the outbox's turn
   // Best effort: what may wait. The oldest goes first, or the newest.
   bool drop_newest = false;
+  uint16_t descriptors_max = std::numeric_limits<uint16_t>::max();
   uint32_t messages_max = kNoLimit;
   uint32_t bytes_max = kNoLimit;
   uint64_t dropped = 0;  // messages that it was told to be missing
@@ -79,8 +80,9 @@ struct Lane {
   QueueLimits limits() const {
     return {.messages = messages_max,
             .bytes = bytes_max,
-            .descriptors = kDescriptorsPerQueueMax};
+            .descriptors = descriptors_max};
   }
+  // Only what is bounded may drop.
   bool IsOverLimit() const {
     return messages_max != kNoLimit && queue->Exceeds(limits());
   }

@@ -27,6 +27,10 @@ PatternIndex::PatternIndex()
     : root_(std::make_unique<Node>()), broker_root_(std::make_unique<Node>()) {}
 PatternIndex::~PatternIndex() = default;
 
+bool PatternIndex::empty() const {
+  return root_->empty() && broker_root_->empty();
+}
+
 namespace {
 
 bool IsOfBroker(std::string_view name) {

@@ -26,6 +26,7 @@ class PatternIndex {
   // `pattern` must be valid. A subscription may stand here once.
   void Add(std::string_view pattern, Subscription* subscription);
   void Remove(std::string_view pattern, Subscription* subscription);
+  bool empty() const;
   // Every subscription that matches, once, in the order of their creation.
   std::vector<Subscription*> Find(std::string_view topic) const;
 

@@ -241,6 +241,7 @@ absl::Status Requests::OnSubscribe(Session* session,
   if (subscribe.policy == wire::Policy::kBestEffort) {
     lane.messages_max = subscribe.depth;
     lane.bytes_max = static_cast<uint32_t>(subscribe.bytes);
+    lane.descriptors_max = kDescriptorsPerQueueMax;
   } else if (subscribe.policy == wire::Policy::kLatest &&
              lane.latest == nullptr) {
     lane.latest = std::make_unique<LatestQueue>(kBestEffortQueueBytesMax);

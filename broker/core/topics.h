@@ -66,7 +66,10 @@ class Topics {
 
   // By name.
   const Set& published() const { return published_; }
-  bool empty() const { return published_.empty() && awaited_.empty(); }
+  // Nobody publishes or subscribes.
+  bool empty() const {
+    return published_.empty() && awaited_.empty() && patterns_.empty();
+  }
 
   // Null if nobody publishes on it.
   const Topic* FindPublished(std::string_view name) const;

@@ -428,7 +428,6 @@ class Script {
     IPC_CHECK(state.sessions_by_key.empty());
     IPC_CHECK(state.topics.empty());
     IPC_CHECK(state.behind.empty());
-    IPC_CHECK(state.patterns.Find("a/b").empty());
   }
 
   Input input_;

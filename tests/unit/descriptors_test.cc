@@ -144,7 +144,7 @@ TEST_F(OutboxDescriptorsTest, EachFrameHasItsOwnHoweverItIsSent) {
       outbox_.Settle();
       Take(SIZE_MAX, piece);
       EXPECT_EQ(got_, "1 2:2 3:3 4 5:5 ");
-      EXPECT_EQ(lane_.queue.descriptors(), 0u);
+      EXPECT_EQ(lane_.queue->descriptors(), 0u);
     }
   }
 }
@@ -168,10 +168,11 @@ TEST_F(OutboxDescriptorsTest, OneHolderIsSharedAndLetGoWithTheLastQueue) {
 }
 
 TEST_F(OutboxDescriptorsTest, ABoundedQueueDropsBeyondItsDescriptors) {
+  lane_.messages_max = 100;
   lane_.descriptors_max = 2;
   for (uint64_t n = 1; n <= 5; ++n) Add(n, n != 3);
   outbox_.Settle();
-  EXPECT_EQ(lane_.queue.descriptors(), 2u);
+  EXPECT_EQ(lane_.queue->descriptors(), 2u);
   EXPECT_EQ(lane_.dropped, 3u);
   Take(SIZE_MAX, SIZE_MAX);
   EXPECT_EQ(got_, "1-3 4:4 5:5 ");
@@ -179,6 +180,7 @@ TEST_F(OutboxDescriptorsTest, ABoundedQueueDropsBeyondItsDescriptors) {
 
 TEST_F(OutboxDescriptorsTest, SoDoesOneThatKeepsTheOldest) {
   lane_.drop_newest = true;
+  lane_.messages_max = 100;
   lane_.descriptors_max = 2;
   for (uint64_t n = 1; n <= 5; ++n) Add(n, n != 3);
   outbox_.Settle();
