@@ -179,8 +179,8 @@ inline FrameFault CheckHeader(const FrameHeader& header,
 // A frame where it lies in somebody's buffer.
 struct Frame {
   FrameHeader header;
-  std::span<std::byte> bytes;  // all of it
-  Descriptors descriptors;     // once they are taken from what was passed
+  std::span<std::byte> bytes;         // all of it
+  Descriptors descriptors = nullptr;  // once taken from what was passed
 
   std::span<const std::byte> payload() const {
     return bytes.subspan(kFrameHeaderBytes + header.extension);
