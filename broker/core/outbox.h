@@ -84,7 +84,8 @@ struct Lane {
   }
   // Only what is bounded may drop.
   bool IsOverLimit() const {
-    return messages_max != kNoLimit && queue->Exceeds(limits());
+    return (messages_max != kNoLimit || bytes_max != kNoLimit) &&
+           queue->Exceeds(limits());
   }
 };
 

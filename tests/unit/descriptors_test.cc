@@ -173,9 +173,9 @@ TEST_F(OutboxDescriptorsTest, ABoundedQueueDropsBeyondItsDescriptors) {
   for (uint64_t n = 1; n <= 5; ++n) Add(n, n != 3);
   outbox_.Settle();
   EXPECT_EQ(lane_.queue->descriptors(), 2u);
-  EXPECT_EQ(lane_.dropped, 3u);
+  EXPECT_EQ(lane_.dropped, 2u);
   Take(SIZE_MAX, SIZE_MAX);
-  EXPECT_EQ(got_, "1-3 4:4 5:5 ");
+  EXPECT_EQ(got_, "1-2 3 4:4 5:5 ");
 }
 
 TEST_F(OutboxDescriptorsTest, SoDoesOneThatKeepsTheOldest) {
@@ -206,7 +206,7 @@ TEST(LogDescriptorsTest, StayUntilThePublicationIsReleased) {
   std::vector<uint64_t> acknowledged = {0, 0};
   uint64_t sequence = 0;
   // Over many laps, at any place in the ring.
-  for (size_t payload = 1; payload < 60'000; payload += 977) {
+  for (size_t payload = 1; payload < 30'000; payload += 479) {
     ++sequence;
     const uint64_t before = log.tail();
     ASSERT_NE(log.TryAppend({.kind = FrameKind::kPublish,

@@ -448,7 +448,7 @@ TEST(CheckHeaderTest, FieldsThatOnlyTheSessionCanJudgeAreLeftToIt) {
 
 TEST(FaultTextTest, EveryFaultHasATextOfItsOwn) {
   std::set<std::string> texts;
-  const int last = static_cast<int>(FrameFault::kExpiredNotEmpty);
+  const int last = static_cast<int>(FrameFault::kMemfdNotAlone);
   for (int value = 0; value <= last; ++value) {
     const std::string text(FaultText(static_cast<FrameFault>(value)));
     EXPECT_NE(text, "unknown fault");

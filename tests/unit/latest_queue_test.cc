@@ -50,7 +50,7 @@ class LatestQueueTest : public testing::Test {
   // "gone".
   std::vector<std::string> TakeOnce() {
     std::vector<std::string> story;
-    const std::vector<std::byte> taken = queue_.Take();
+    const std::vector<std::byte> taken = queue_.Take().bytes;
     for (size_t at = 0; at < taken.size();) {
       const wire::FrameHeader header = wire::LoadHeader(taken.data() + at);
       at += header.size;
