@@ -147,7 +147,7 @@ TEST_F(MemfdTest, TheWindowCountsItAndNobodyKeepsOneOpen) {
   while (accepted < 10 && publisher_.TryPublish(Bytes(megabyte)).ok()) {
     ++accepted;
   }
-  EXPECT_EQ(accepted, 3);  // of a window of 4 MiB
+  EXPECT_EQ(accepted, 7);  // of a window of 8 MiB
   for (int i = 0; i < accepted; ++i) {
     ASSERT_OK_AND_ASSIGN(Message message, subscription.Next(kPatience));
     ASSERT_OK(message.Acknowledge());
