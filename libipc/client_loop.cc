@@ -262,11 +262,11 @@ void ClientImpl::HandleFrames() {
     if (!handling_ && !deferred_.empty()) RunDeferred();
     if (frame.header.kind == wire::FrameKind::kDeliver) [[likely]] {
       Deliver(frame);
+      if (frame.header.descriptors != 0) [[unlikely]]
+        frame.descriptors = nullptr;  // whoever wants them has a share
       continue;
     }
     absl::Status status = HandleFrame(frame);
-    if (frame.descriptors != nullptr) [[unlikely]]
-      frame.descriptors = nullptr;
     if (!status.ok()) {
       Disconnect(status);
       break;
