@@ -57,7 +57,8 @@ TEST(SharedNameTest, IsTheSameForAllThatHaveIt) {
   EXPECT_EQ(name.text(), "c");
   SharedName moved = std::move(copy);
   EXPECT_EQ(moved.text(), "a/b");
-  moved = moved;  // NOLINT(clang-diagnostic-self-assign-overloaded)
+  const SharedName& itself = moved;
+  moved = itself;
   EXPECT_EQ(moved.text(), "a/b");
 }
 
