@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <string>
 
@@ -53,6 +55,11 @@ absl::StatusOr<Mapping> MapSealed(int fd, uint64_t bytes) {
   struct stat status;
   if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
     return absl::DataLossError("its payload is not in a file");
+  }
+  // One of huge pages faults where there are none left.
+  struct statfs system;
+  if (fstatfs(fd, &system) != 0 || system.f_type != TMPFS_MAGIC) {
+    return absl::DataLossError("its payload is not in a memfd of usual pages");
   }
   const int seals = fcntl(fd, F_GET_SEALS);
   if (seals < 0 || (seals & kSeals) != kSeals) {

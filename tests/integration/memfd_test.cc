@@ -205,6 +205,13 @@ TEST_F(MemfdTest, ABadOneIsPassedOverAndToldAndHarmsNobody) {
   pass(sealed(kAllSeals).get(), 0);
   pass(read_end.get(), 8192);
   pass(folder.get(), 8192);
+  const net::Fd huge(
+      memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB));
+  if (huge.valid()) {  // not every kernel has them
+    EXPECT_EQ(ftruncate(huge.get(), 1 << 21), 0);
+    EXPECT_EQ(fcntl(huge.get(), F_ADD_SEALS, kAllSeals), 0);
+    pass(huge.get(), 8192);
+  }
   const uint64_t bad = sequence;
   pass(sealed(kAllSeals).get(), uint64_t{1} << 60);  // the broker refuses it
   pass(sealed(kAllSeals).get(), 8192);
