@@ -28,9 +28,10 @@ void Links::Claim(Link* link) {
   for (auto& [topic, reading] : link->readings) {
     const Channel& channel = *reading->channel;
     uint64_t from = std::max(channel.unclaimed_from, channel.acknowledged + 1);
+    // What it has not asked for yet is its as well.
+    reading->claimed = true;
     if (!reading->share->Widen(from - 1)) continue;
     reading->consumed = from - 1;
-    reading->claimed = true;
     open = true;
   }
   if (!open) return;

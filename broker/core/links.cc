@@ -82,6 +82,11 @@ void Links::Attach(Channel* channel, Subscription* subscription,
       from = std::max(position->second + 1, handed_back.value_or(0));
     } else if (handed_back.has_value() && may_resume) {
       from = *handed_back;
+      // The broker that told of the group may have taken it to be new.
+      if (subscription->group() != nullptr &&
+          subscription->from_earlier_broker) {
+        from = std::min(from, channel->unclaimed_from);
+      }
     } else if (subscription->from_earlier_broker && may_resume) {
       from = channel->unclaimed_from;
     } else {

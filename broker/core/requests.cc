@@ -371,6 +371,8 @@ Subscription* Requests::HeadOf(const Session& session,
   head->arrival.Edit().resumed_until = state_.now + kRecoveryGrace;
   state_.topics.Subscribe(head, subscribe.pattern);
   links_.DropUnmatched(head);
+  // Publishers may have handed it back before.
+  for (auto& [number, link] : head->links) links_.Claim(link);
   AttachMatching(head);
   return head;
 }

@@ -225,6 +225,53 @@ TEST_F(BrokerGroupFaultsTest, AMemberThatRepeatsItselfCountsOnce) {
   EXPECT_EQ(SubscriptionOf(&first_).membership->group->present, 1u);
 }
 
+// First broker: confirms the group. Second broker: it begins anew with another
+// member, at 3 of what its publisher has sent. Third broker: all are back.
+TEST_F(BrokerGroupFaultsTest, AGroupThatBeganAnewIsOwedWhatItWasOwedBefore) {
+  wire::Open open = test::OpenMessage(1, "t");
+  open.next_sequence = 4;
+  open.readers = {{.session = GroupKey("g", "t", first_.peer().uid),
+                   .subscription = kGroupSubscription,
+                   .reader = ReaderId{1},
+                   .from = 3}};
+  wire::Subscribe confirmed = MemberMessage();
+  confirmed.resume = true;
+  for (const bool publisher_first : {false, true}) {
+    SCOPED_TRACE(publisher_first);
+    test::BrokerShell shell;
+    FrameClient publisher(&shell, 1);
+    FrameClient member(&shell, 2);
+    publisher.Greet();
+    member.Greet();
+    if (publisher_first) publisher.Send(open, 1);
+    member.Send(confirmed, 7);
+    if (!publisher_first) publisher.Send(open, 1);
+    const auto resend = publisher.Only<wire::Resend>();
+    ASSERT_EQ(resend.channels.size(), 1u);
+    EXPECT_EQ(resend.channels[0].sequence, 1u);
+  }
+}
+
+// Its publisher is lost before it has answered JOIN.
+TEST_F(BrokerGroupFaultsTest, AGroupThatWasClaimedDoesNotBeginAtItsJoin) {
+  publisher_.Open(1, "t");
+  first_.Send(MemberMessage(), 7);
+  wire::Subscribe confirmed = MemberMessage();
+  confirmed.resume = true;
+  second_.Send(confirmed, 7);
+  for (uint64_t i = 1; i <= 3; ++i) publisher_.Publish(1, i);
+  publisher_.Lose();
+  publisher_.Connect();
+  publisher_.Hello();
+  wire::Open open = test::OpenMessage(1, "t");
+  open.next_sequence = 4;
+  publisher_.Send(open, 1);
+  publisher_.Resumed();
+  const auto resend = publisher_.Only<wire::Resend>();
+  ASSERT_EQ(resend.channels.size(), 1u);
+  EXPECT_EQ(resend.channels[0].sequence, 1u);
+}
+
 TEST_F(BrokerGroupFaultsTest, FragmentsThatAreSentAgainForEverAreNot) {
   for (const bool grouped : {false, true}) {
     test::BrokerShell shell;
