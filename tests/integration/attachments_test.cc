@@ -61,7 +61,8 @@ class AttachmentsTest : public BusTest {
     reader_ = Connect("reader");
     ASSERT_OK_AND_ASSIGN(publisher_, writer_->AdvertiseRaw("files"));
   }
-  RawSubscription Subscribe(Inbox* inbox, SubscribeOptions options = {}) {
+  RawSubscription Subscribe(Inbox* inbox,
+                            const SubscribeOptions& options = {}) {
     auto subscription =
         reader_->SubscribeRaw("files", inbox->Handler(), Patient(options));
     EXPECT_OK(subscription);

@@ -20,7 +20,6 @@
 namespace ipc::test {
 namespace {
 
-using absl::StatusCode;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
