@@ -101,13 +101,16 @@ struct PublisherOptions {
   bool retain_last = false;
   // A payload of so many bytes or more travels in a memfd: a sealed file in
   // memory that publisher, broker and subscribers share, so that it is written
-  // once, and read where it is. It pays for payloads of some 100 KiB and more,
-  // and the more subscribers there are. Each takes a descriptor of this process
-  // until it is acknowledged, of which there are 64 at the most for a client;
-  // payloads count against window_bytes as they do otherwise. Where no memfd
-  // can be made, or the message has 16 descriptors already, the payload goes as
-  // bytes; ClientStats::memfd_fallbacks counts these. Subscribers see no
-  // difference. Default: never.
+  // once, and read where it is. It pays for payloads of some 100 KiB and more
+  // with many subscribers; with one it costs more than it spares
+  // (docs/performance.md). Each takes a descriptor of this process until it is
+  // acknowledged, of which there are 64 at the most for a client. What waits in
+  // memfds and in the log together leaves no room for a further memfd above
+  // window_bytes, but does not hold back other messages: a client may hold
+  // twice its window. Where no memfd can be made, or the message has 16
+  // descriptors already, the payload goes as bytes;
+  // ClientStats::memfd_fallbacks counts these. Subscribers see no difference.
+  // Default: never.
   size_t memfd_threshold = std::numeric_limits<size_t>::max();
   // A message that is so old, counted from Publish, is not sent any more when
   // it has waited for a connection, and not sent again to a reader that lacks
