@@ -52,10 +52,11 @@ void Links::NotePositions(Link* link) {
 // What the publisher sends to a reader before it has answered JOIN belongs to
 // that answer, and only the last one counts.
 bool Links::TakesResent(Link* link) {
-  if (link->joins_under_way == 0 || link->subscription->group() != nullptr) {
+  if (link->joins_under_way == 0) {
     return link->state == Link::State::kCatchingUp;
   }
-  if (link->state != Link::State::kJoining || link->joins_under_way > 1) {
+  if (link->state != Link::State::kJoining || link->joins_under_way > 1 ||
+      link->subscription->group() != nullptr) {
     return false;
   }
   BeginAtValues(link);

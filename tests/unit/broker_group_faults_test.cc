@@ -272,6 +272,40 @@ TEST_F(BrokerGroupFaultsTest, AGroupThatWasClaimedDoesNotBeginAtItsJoin) {
   EXPECT_EQ(resend.channels[0].sequence, 1u);
 }
 
+// It went live without the answer to its JOIN, and fell behind. The last value
+// belongs to that answer, which a group does not get, and not to the RESEND.
+TEST_F(BrokerGroupFaultsTest, ALateAnswerToItsJoinLeavesNoHole) {
+  BrokerOptions narrow = Options();
+  narrow.reliable_queue_bytes_max = 1;
+  test::BrokerShell shell(narrow);
+  FrameClient publisher(&shell, 1);
+  FrameClient member(&shell, 2);
+  publisher.Greet();
+  member.Greet();
+  shell.Advance(kStartHold);
+  wire::Open open = test::OpenMessage(1, "t");
+  open.retain_last = true;
+  publisher.Send(open, 1);
+  member.Send(MemberMessage(), 7);
+  const ReaderId id = publisher.Only<wire::Join>().reader.reader;
+  shell.Advance(kJoinTimeout);
+  member.SetRoom(0);
+  const std::string payload(40'000, 'x');
+  for (uint64_t i = 1; i <= 4; ++i) publisher.Publish(1, i, payload);
+  member.SetRoom(test::BrokerShell::kEndless);
+  std::vector<uint64_t> seen = SequencesOf(member.Take(), FrameKind::kDeliver);
+  const uint64_t from = publisher.Only<wire::Resend>().channels[0].sequence;
+  ASSERT_LT(from, 4u);
+  publisher.Resend(1, 4, id, payload);
+  publisher.Joined(id);
+  for (uint64_t i = from; i <= 4; ++i) publisher.Resend(1, i, id, payload);
+  publisher.ResendEnd(id);
+  for (uint64_t i : SequencesOf(member.Take(), FrameKind::kDeliver)) {
+    seen.push_back(i);
+  }
+  EXPECT_THAT(seen, ElementsAre(1, 2, 3, 4));
+}
+
 TEST_F(BrokerGroupFaultsTest, FragmentsThatAreSentAgainForEverAreNot) {
   for (const bool grouped : {false, true}) {
     test::BrokerShell shell;
