@@ -262,7 +262,9 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   void TryConnect() ABSL_LOCKS_EXCLUDED(mu_);
   void ScheduleConnect();
   void Disconnect(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
-  bool Receive() ABSL_LOCKS_EXCLUDED(mu_);
+  // One read: whether nothing came, or as much as there was room for.
+  enum class Came { kNothing, kSome, kFull };
+  Came Receive() ABSL_LOCKS_EXCLUDED(mu_);
   bool TakePassed(wire::Frame* frame);
   void HandleFrames() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status HandleFrame(const wire::Frame& frame);
@@ -392,6 +394,7 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   MonotonicTime now_;        // of this turn
   bool handling_ = false;    // a handler or an event function is running
   bool handed_out_ = false;  // ... on bytes of inbound_
+  bool fragments_ = false;   // the last read had some
   bool turned_ = false;      // ... and has turned the loop
   absl::flat_hash_map<SubscriptionId, std::shared_ptr<SubscriptionImpl>>
       subscriptions_;

@@ -19,9 +19,14 @@ namespace ipc {
 namespace {
 
 constexpr size_t kReadBytes = 128 * 1024;
+// Behind a fragment that is read to its place, and instead of what may be one:
+// a few headers, so that the next one can be, too.
+constexpr size_t kLookAheadBytes = 512;
 constexpr int kSendBufferBytes = 4 * 1024 * 1024;
 constexpr absl::Duration kBackoffMin = absl::Milliseconds(1);
 constexpr absl::Duration kBackoffMax = absl::Seconds(1);
+// Then the rest of the loop has its turn: some fragments' time.
+constexpr int kReadsMax = 8;
 // A goodbye is worth this much waiting for a full socket.
 constexpr absl::Duration kGoodbyeTime = absl::Milliseconds(200);
 // As much as the kernel may hold of a connection that was closed.
@@ -121,7 +126,10 @@ void ClientImpl::OnPollEvent(const net::PollEvent& event) {
         Send();
       }
     }
-    if (event.readable) Receive();
+    if (event.readable) {
+      for (int i = 0; i < kReadsMax && Receive() == Came::kFull; ++i) {
+      }
+    }
   }
 }
 
@@ -137,7 +145,7 @@ void ClientImpl::RunCommands() {
   for (const Command& command : commands) command();
   if (!broken) return;
   // The broker's last words may still be there to be read.
-  for (int i = 0; i < kLastReadsMax && Receive(); ++i) {
+  for (int i = 0; i < kLastReadsMax && Receive() != Came::kNothing; ++i) {
   }
   {
     MutexLock lock(&mu_);
@@ -224,33 +232,42 @@ void ClientImpl::FailReplies(const absl::Status& status) {
   replies_.clear();
 }
 
-// Whether something came.
-bool ClientImpl::Receive() {
+ClientImpl::Came ClientImpl::Receive() {
   int fd;
   {
     MutexLock lock(&mu_);
-    if (!socket_.valid()) return false;
+    if (!socket_.valid()) return Came::kNothing;
     fd = socket_.get();  // only the loop closes it
   }
   if (handed_out_) {
     inbound_.Park();
     handed_out_ = false;
   }
+  inbound_.FindPlace(&session_.receiving());
+  std::span<std::byte> room = inbound_.Room(kReadBytes);
+  if (fragments_ || !inbound_.place().empty()) {
+    room = room.first(kLookAheadBytes);
+    fragments_ = false;
+  }
+  const size_t room_bytes = inbound_.place().size() + room.size();
   std::vector<int> passed;
-  net::IoResult result = net::Receive(fd, inbound_.Room(kReadBytes), &passed);
+  net::IoResult result = net::Receive(fd, inbound_.place(), room, &passed);
   if (result.state == net::IoState::kDone) {
     if (!passed.empty()) [[unlikely]]
       passed_.Add(net::Own(std::move(passed)));
     inbound_.Filled(result.bytes);
+    wire::Frame placed;
+    const auto kept = inbound_.TakePlaced(&placed);
+    if (kept != nullptr) Deliver(placed);
     HandleFrames();
-    return true;
+    return result.bytes == room_bytes ? Came::kFull : Came::kSome;
   }
   if (result.state == net::IoState::kClosed) {
     Disconnect(absl::UnavailableError(result.error.empty()
                                           ? "the broker closed the connection"
                                           : result.error));
   }
-  return false;
+  return Came::kNothing;
 }
 
 void ClientImpl::HandleFrames() {

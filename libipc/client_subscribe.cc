@@ -211,7 +211,10 @@ void ClientImpl::Deliver(const wire::Frame& frame) {
   }
   core::Receiving& receiving = session_.receiving();
   std::optional<core::Delivery> delivery = receiving.OnDeliver(frame, now_);
-  if (!delivery.has_value() || current_ == nullptr) return;
+  if (!delivery.has_value() || current_ == nullptr) {
+    fragments_ = frame.header.last_fragment != 0;
+    return;
+  }
   ++received_;
   // As most do: it goes where the last one went.
   if (delivery->stream == current_stream_.get() && current_ == dispatched_ &&
@@ -248,14 +251,17 @@ void ClientImpl::DeliverOther(const wire::Frame& frame,
   }
   SetDispatching(current_);
   // A message put together from fragments must survive the next one.
-  std::vector<std::byte> assembly;
-  if (frame.header.last_fragment != 0) assembly.swap(stream->assembly);
+  std::shared_ptr<core::Assembly> assembly;
+  if (frame.header.last_fragment != 0) {
+    assembly.swap(stream->assembly);
+    fragments_ = true;
+  }
   if (delivery.has_descriptors) {
     current_message_.SetAttachments(AttachmentsOf(delivery, frame));
   }
   HandOver(delivery);
   if (delivery.has_descriptors) current_message_.SetAttachments({});
-  if (stream->assembly.empty()) stream->assembly.swap(assembly);
+  if (stream->assembly == nullptr) stream->assembly.swap(assembly);
 }
 
 // To the handler of the subscription that is being dispatched.

@@ -30,6 +30,32 @@ std::span<std::byte> Inbound::Room(size_t bytes) {
   return std::span(buffer_).subspan(end_);
 }
 
+void Inbound::FindPlace(Receiving* receiving) {
+  const size_t have = end_ - begin_;
+  if (assembly_ != nullptr || have < kFrameHeaderBytes) return;
+  const std::byte* const begin = buffer_.data() + begin_;
+  const wire::FrameHeader header = wire::LoadHeader(begin);
+  if (wire::CheckHeader(header, kControlFrameBytesMax) !=
+          wire::FrameFault::kNone ||
+      header.size <= have) {
+    return;
+  }
+  assembly_ = receiving->AssemblyFor(header);
+  if (assembly_ == nullptr) return;
+  placed_.header = header;
+  placed_.bytes = assembly_->Room(header.size - kFrameHeaderBytes);
+  const size_t here = have - kFrameHeaderBytes;
+  std::memcpy(placed_.bytes.data(), begin + kFrameHeaderBytes, here);
+  place_ = placed_.bytes.subspan(here);
+  begin_ = end_ = 0;
+}
+
+std::shared_ptr<Assembly> Inbound::TakePlaced(wire::Frame* frame) {
+  if (assembly_ == nullptr || !place_.empty()) return nullptr;
+  *frame = placed_;
+  return std::exchange(assembly_, nullptr);
+}
+
 void Inbound::Park() {
   std::vector<std::byte> rest(
       buffer_.begin() + static_cast<std::ptrdiff_t>(begin_),
@@ -45,6 +71,8 @@ void Inbound::Reset() {
   buffer_.clear();
   begin_ = end_ = 0;
   fault_ = wire::FrameFault::kNone;
+  assembly_ = nullptr;
+  place_ = {};
 }
 
 }  // namespace ipc::core

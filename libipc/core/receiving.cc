@@ -66,9 +66,7 @@ void Receiving::OnDisconnected() {
     for (auto& [key, stream] : subscription->streams) {
       stream->Unlist();
       stream->on_wire = false;
-      stream->assembly = {};
-      stream->assembly_descriptors = nullptr;
-      stream->next_fragment = 0;
+      DropAssembly(stream.get());
     }
   }
 }
@@ -194,28 +192,50 @@ std::optional<Delivery> Receiving::OnOtherDeliver(const wire::Frame& frame,
   return delivery;
 }
 
+bool Receiving::IsNextFragment(Stream* stream,
+                               const wire::FrameHeader& header) {
+  if (header.fragment == 0) {
+    if (stream->assembly == nullptr) {
+      stream->assembly = std::make_shared<Assembly>();
+    }
+    stream->assembly->Clear();
+    stream->assembly_sequence = header.sequence;
+    stream->next_fragment = 0;
+  }
+  // Else the rest of something whose beginning we did not get.
+  return header.sequence == stream->assembly_sequence &&
+         header.fragment == stream->next_fragment;
+}
+
+std::shared_ptr<Assembly> Receiving::AssemblyFor(
+    const wire::FrameHeader& header) {
+  if (header.kind != wire::FrameKind::kDeliver || header.last_fragment == 0 ||
+      header.extension != 0 || header.descriptors != 0 ||
+      selected_ == nullptr) {
+    return nullptr;
+  }
+  Stream* stream = StreamOf(header);
+  if (stream == nullptr ||
+      (header.sequence <= stream->received && !selected_->grouped()) ||
+      !IsNextFragment(stream, header)) {
+    return nullptr;
+  }
+  return stream->assembly;
+}
+
 // The whole payload behind the last fragment; empty before it.
 std::span<const std::byte> Receiving::Assemble(Stream* stream,
                                                const wire::Frame& frame) {
   const wire::FrameHeader& header = frame.header;
-  std::span<const std::byte> part = frame.payload();
-  if (header.fragment == 0) {
-    stream->assembly.clear();
-    stream->assembly_sequence = header.sequence;
-    stream->assembly_descriptors = frame.descriptors;
-    stream->next_fragment = 0;
-  }
-  if (header.sequence != stream->assembly_sequence ||
-      header.fragment != stream->next_fragment) {
-    return {};  // the rest of something whose beginning we did not get
-  }
+  if (!IsNextFragment(stream, header)) return {};
+  if (header.fragment == 0) stream->assembly_descriptors = frame.descriptors;
   ++stream->next_fragment;
-  stream->assembly.insert(stream->assembly.end(), part.begin(), part.end());
+  stream->assembly->Append(frame.payload());
   if (header.fragment != header.last_fragment) return {};
   stream->next_fragment = 0;
   stream->assembly_sequence = 0;
   assembled_ = std::move(stream->assembly_descriptors);
-  return stream->assembly;
+  return stream->assembly->bytes();
 }
 
 void Receiving::OnAbort(const wire::FrameHeader& header) {
@@ -228,7 +248,7 @@ void Receiving::OnAbort(const wire::FrameHeader& header) {
 }
 
 void Receiving::DropAssembly(Stream* stream) {
-  stream->assembly = {};
+  stream->assembly = nullptr;
   stream->assembly_descriptors = nullptr;
   stream->assembly_sequence = 0;
   stream->next_fragment = 0;

@@ -29,6 +29,7 @@
 #include "libipc/base/ids.h"
 #include "libipc/base/limits.h"
 #include "libipc/base/monotonic_time.h"
+#include "libipc/core/assembly.h"
 #include "libipc/wire/control.h"
 
 namespace ipc::core {
@@ -51,7 +52,7 @@ struct Stream {
   std::vector<Missing> missing;  // in order
 
   // A message that comes in fragments.
-  std::vector<std::byte> assembly;
+  std::shared_ptr<Assembly> assembly;  // null: none has come
   Descriptors assembly_descriptors;
   uint64_t assembly_sequence = 0;
   uint32_t next_fragment = 0;
@@ -159,6 +160,10 @@ class Receiving {
     }
     return OnOtherDeliver(frame, now);
   }
+  // Where the payload of the frame that begins with `header` is to be put, if
+  // it is the next fragment of a message: whoever has written it there before
+  // OnDeliver has spared a copy. Null: anywhere.
+  std::shared_ptr<Assembly> AssemblyFor(const wire::FrameHeader& header);
   // The descriptors of the last delivery, if it came in fragments.
   Descriptors TakeAssembled() { return std::exchange(assembled_, nullptr); }
   void OnAbort(const wire::FrameHeader& header);
@@ -220,6 +225,9 @@ class Receiving {
   static void Bind(const std::shared_ptr<const wire::Announce>& source,
                    Stream* stream);
   Stream* StreamOf(const wire::FrameHeader& header);
+  // Whether it is the next one of the message that is put together. The first
+  // begins one.
+  static bool IsNextFragment(Stream* stream, const wire::FrameHeader& header);
   std::span<const std::byte> Assemble(Stream* stream, const wire::Frame& frame);
   // Forgets the message of which not all fragments have come.
   static void DropAssembly(Stream* stream);

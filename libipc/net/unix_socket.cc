@@ -255,13 +255,21 @@ void SetSendBuffer(int fd, int bytes) {
 
 IoResult Receive(int fd, std::span<std::byte> buffer,
                  std::vector<int>* passed) {
-  iovec vector{.iov_base = buffer.data(), .iov_len = buffer.size()};
+  return Receive(fd, {}, buffer, passed);
+}
+
+IoResult Receive(int fd, std::span<std::byte> first,
+                 std::span<std::byte> second, std::vector<int>* passed) {
+  std::array<iovec, 2> vectors{
+      iovec{.iov_base = first.data(), .iov_len = first.size()},
+      iovec{.iov_base = second.data(), .iov_len = second.size()}};
+  const size_t empty = first.empty() ? 1 : 0;
   alignas(cmsghdr)
       std::array<char, CMSG_SPACE(kPassedDescriptorsMax * sizeof(int))>
           control;
   msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
+  message.msg_iov = vectors.data() + empty;
+  message.msg_iovlen = vectors.size() - empty;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
   ssize_t received = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);

@@ -85,6 +85,9 @@ struct IoResult {
 // nothing; without it they are closed and end the connection.
 IoResult Receive(int fd, std::span<std::byte> buffer,
                  std::vector<int>* passed = nullptr);
+// The same, into `first` and what is more into `second`.
+IoResult Receive(int fd, std::span<std::byte> first,
+                 std::span<std::byte> second, std::vector<int>* passed);
 // One sendmsg of up to IOV_MAX segments. `passed` go with the first byte; if
 // any bytes were taken, so were they.
 IoResult Send(int fd, std::span<const std::span<const std::byte>> segments,

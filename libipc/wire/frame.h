@@ -179,11 +179,12 @@ inline FrameFault CheckHeader(const FrameHeader& header,
 // A frame where it lies in somebody's buffer.
 struct Frame {
   FrameHeader header;
-  std::span<std::byte> bytes;         // all of it
+  // All of it; of a fragment that was read to its place, the payload alone.
+  std::span<std::byte> bytes;
   Descriptors descriptors = nullptr;  // once taken from what was passed
 
   std::span<const std::byte> payload() const {
-    return bytes.subspan(kFrameHeaderBytes + header.extension);
+    return bytes.last(header.size - kFrameHeaderBytes - header.extension);
   }
   std::string_view text() const {
     auto view = payload();

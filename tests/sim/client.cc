@@ -28,10 +28,16 @@ void Client::OnConnected(Link* link) {
 }
 
 void Client::OnBytes(std::span<const std::byte> bytes, MonotonicTime now) {
+  inbound_.FindPlace(&session_.receiving());
+  const std::span<std::byte> place = inbound_.place();
+  const size_t placed = std::min(place.size(), bytes.size());
+  if (placed != 0) std::memcpy(place.data(), bytes.data(), placed);
   std::span<std::byte> room = inbound_.Room(bytes.size());
-  std::memcpy(room.data(), bytes.data(), bytes.size());
+  std::memcpy(room.data(), bytes.data() + placed, bytes.size() - placed);
   inbound_.Filled(bytes.size());
   wire::Frame frame;
+  const auto kept = inbound_.TakePlaced(&frame);
+  if (kept != nullptr) Deliver(frame, now);
   while (inbound_.Next(&frame)) {
     absl::Status status = HandleFrame(frame, now);
     if (status.ok()) continue;
