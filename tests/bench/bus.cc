@@ -44,6 +44,13 @@ absl::StatusOr<std::unique_ptr<Client>> ConnectBus(const Work& work,
   return Client::Connect(std::move(options));
 }
 
+// Of what is measured, or of the bulk beside it.
+PublisherOptions OptionsOf(const Work& work) {
+  PublisherOptions options;
+  if (work.memfd) options.memfd_threshold = 1;
+  return options;
+}
+
 std::vector<std::byte> MakePayload(const Work& work) {
   return std::vector<std::byte>(work.payload_bytes, std::byte{'x'});
 }
@@ -249,9 +256,7 @@ class Bus : public Contestant {
         return publisher->Publish(record);
       });
     }
-    PublisherOptions publisher_options;
-    if (work.memfd) publisher_options.memfd_threshold = 1;
-    auto publisher = (*client)->AdvertiseRaw(kTopicA, publisher_options);
+    auto publisher = (*client)->AdvertiseRaw(kTopicA, OptionsOf(work));
     if (!publisher.ok()) return publisher.status();
     std::vector<std::byte> payload = MakePayload(work);
     return PublishAll(work, control, **client, *publisher, [&](uint64_t i) {
@@ -325,7 +330,7 @@ class Bus : public Contestant {
                                 Control& control) const override {
     auto client = ConnectBus(work, "load");
     if (!client.ok()) return client.status();
-    auto publisher = (*client)->AdvertiseRaw(kTopicLoad);
+    auto publisher = (*client)->AdvertiseRaw(kTopicLoad, OptionsOf(work));
     if (!publisher.ok()) return publisher.status();
     auto status = publisher->WaitForSubscribers(work.subscribers, StepMax());
     if (status.ok()) status = AwaitAcknowledgement(**client);

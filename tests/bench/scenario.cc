@@ -116,6 +116,7 @@ std::vector<Scenario> AllScenarios() {
       RoundTrip(64 * kKiB),
       Quick(RoundTrip(kMiB)),
       UnderLoad(RoundTrip(64)),
+      Memfd(UnderLoad(RoundTrip(64))),
       Idle(0),
       Idle(1),
   };

@@ -31,7 +31,7 @@ struct Scenario {
   uint32_t subscribers = 1;
   bool best_effort = false;         // of the subscriptions
   bool typed = false;               // payloads are Records (record.h)
-  bool memfd = false;               // payloads travel in a memfd
+  bool memfd = false;  // payloads travel in a memfd; with a load, its own
   Load load = {};                   // of a round trip
   bool quick = false;               // also part of --quick
   uint32_t subscriptions_each = 0;  // of an idle connection
