@@ -25,6 +25,7 @@
 #include "libipc/base/limits.h"
 #include "libipc/wire/control.h"
 #include "libipc/wire/frame.h"
+#include "tests/fuzz/input.h"
 #include "tests/support/control_samples.h"
 #include "tests/unit/broker_shell.h"
 #include "tests/unit/frames.h"
@@ -34,41 +35,9 @@ namespace {
 
 using test::BrokerShell;
 using test::Got;
+using test::Input;
 using wire::FrameHeader;
 using wire::FrameKind;
-
-// What the input holds, taken from its front; zeros when it has ended.
-class Input {
- public:
-  Input(const uint8_t* data, size_t size)
-      : rest_(reinterpret_cast<const char*>(data), size) {}
-
-  bool empty() const { return rest_.empty(); }
-  uint8_t Byte() {
-    if (rest_.empty()) return 0;
-    const auto byte = static_cast<uint8_t>(rest_.front());
-    rest_.remove_prefix(1);
-    return byte;
-  }
-  // Mostly small, so that it hits numbers that are in use.
-  uint32_t Number() {
-    const uint8_t byte = Byte();
-    if (byte < 0xf0) return byte % 8;
-    return byte == 0xff ? 0xffffffff : uint32_t{1} << (2 * (byte - 0xf0));
-  }
-  std::string_view Bytes(size_t size) {
-    const std::string_view bytes = rest_.substr(0, size);
-    rest_.remove_prefix(bytes.size());
-    return bytes;
-  }
-  template <typename Value, size_t kCount>
-  const Value& Pick(const std::array<Value, kCount>& values) {
-    return values[Byte() % kCount];
-  }
-
- private:
-  std::string_view rest_;
-};
 
 constexpr std::array<std::string_view, 6> kTopics = {"a",     "a/b", "a/c",
                                                      "a/b/c", "x",   "a/"};
