@@ -29,11 +29,11 @@ struct Scenario {
   uint64_t payload_bytes = 0;
   uint32_t publishers = 1;
   uint32_t subscribers = 1;
-  bool best_effort = false;         // of the subscriptions
-  bool typed = false;               // payloads are Records (record.h)
-  bool memfd = false;  // payloads travel in a memfd; with a load, its own
-  Load load = {};                   // of a round trip
-  bool quick = false;               // also part of --quick
+  bool best_effort = false;  // of the subscriptions
+  bool typed = false;        // payloads are Records (record.h)
+  bool memfd = false;        // payloads travel in a memfd; with a load, its own
+  Load load = {};            // of a round trip
+  bool quick = false;        // also part of --quick
   uint32_t subscriptions_each = 0;  // of an idle connection
 };
 
