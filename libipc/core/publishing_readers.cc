@@ -91,6 +91,7 @@ bool Publishing::Continue(Job* job) {
       break;
     }
     job->kept = kept.number;
+    if (kept.end <= job->offset) continue;  // it was sent out of the log
     std::span<const std::byte> rest = std::as_bytes(std::span(kept.frames));
     while (!rest.empty()) {
       wire::FrameHeader header = wire::LoadHeader(rest.data());

@@ -52,6 +52,7 @@ void Retained::Keep(const Log& log, std::span<const uint64_t> acknowledged) {
     std::span<const std::byte> frame = log.FrameAt(at);
     value.frames.append(reinterpret_cast<const char*>(frame.data()),
                         frame.size());
+    value.end = log.Next(at);
     value.whole = header.fragment == header.last_fragment;
   }
 }
@@ -66,7 +67,7 @@ Retained::Kept Retained::Next(
       continue;
     }
     if (next.number == 0 || value->number < next.number) {
-      next = {value->number, value->frames, value->descriptors};
+      next = {value->number, value->end, value->frames, value->descriptors};
     }
   }
   return next;

@@ -50,6 +50,7 @@ class Retained {
   // Frames of a publication that was kept, one behind the other.
   struct Kept {
     uint64_t number = 0;
+    uint64_t end = 0;  // the offset behind it in the log that let it go
     std::string_view frames;
     Descriptors descriptors;
   };
@@ -62,6 +63,7 @@ class Retained {
     uint64_t from = 1;
     uint64_t sequence = 0;  // 0: none
     uint64_t number = 0;
+    uint64_t end = 0;
     bool whole = false;  // its last fragment is here
     std::string frames;
     Descriptors descriptors;

@@ -284,6 +284,19 @@ TEST_F(RetainedTest, AcknowledgementsThatOvertakeTheSendingDoNotCutAValue) {
                                    "PUBLISH! 1:1.2", "JOINED 7"));
 }
 
+// A second time would be in the midst of what comes behind it.
+TEST_F(RetainedTest, WhatWasSentAgainIsNotOnceMoreWhenTheLogLetsItGo) {
+  Publish(1);
+  Publish(1, kThreeFragments);
+  Lines();
+  Resend(7, 1, 1);
+  end_.Take(2 * kFramePayloadBytesMax);  // of more than one piece
+  Ack(1, 1);
+  EXPECT_THAT(Lines(),
+              ElementsAre("PUBLISH! 1:1", "PUBLISH! 1:2.0", "PUBLISH! 1:2.1",
+                          "PUBLISH! 1:2.2", "RESEND_END 7"));
+}
+
 TEST_F(RetainedTest, ManyLargeValuesGoOutPieceByPiece) {
   constexpr size_t kBytes = 200'000;
   Publish(1, kBytes);
