@@ -76,7 +76,7 @@ bool Broker::OnConnect(ConnectionId id, const Peer& peer, MonotonicTime now) {
     return false;
   }
   state_.connections.emplace(
-      id, std::make_unique<Connection>(id, peer, &state_.counters.missing));
+      id, std::make_unique<Connection>(id, peer, &state_.outboxes));
   ++state_.handshakes;
   ++state_.counters.accepted;
   state_.timers.Add({.due = now + kHandshakeTimeout,
@@ -105,11 +105,12 @@ size_t Broker::TailSize(ConnectionId id) const {
 void Broker::OnDescriptors(ConnectionId id, Descriptors descriptors) {
   Connection* connection = Find(id);
   if (connection == nullptr || connection->closing) return;
-  connection->passed.Add(std::move(descriptors));
+  connection->passed.Edit().Add(std::move(descriptors));
 }
 
 bool Broker::Attach(Connection* connection, Frame* frame) {
-  frame->descriptors = connection->passed.Take(frame->header.descriptors);
+  frame->descriptors =
+      connection->passed.Edit().Take(frame->header.descriptors);
   if (frame->descriptors != nullptr) return true;
   sessions_.Close(
       connection, CloseReason::kMalformed,
@@ -120,11 +121,13 @@ bool Broker::Attach(Connection* connection, Frame* frame) {
 
 // Nobody keeps descriptors open here that belong to no frame.
 void Broker::CheckPassed(Connection* connection) {
-  if (!connection->passed.MayBelongTo(connection->reader.tail())) {
+  if (!connection->passed->MayBelongTo(connection->reader.tail())) {
     sessions_.Close(connection, CloseReason::kMalformed,
                     "descriptors were passed that no frame says to have");
   }
-  if (connection->closing) connection->passed.Clear();
+  if (connection->closing || connection->passed->empty()) {
+    connection->passed.Reset();
+  }
 }
 
 void Broker::OnBytes(ConnectionId id, std::span<std::byte> bytes,
@@ -153,7 +156,7 @@ void Broker::OnBytes(ConnectionId id, std::span<std::byte> bytes,
     sessions_.Close(connection, CloseReason::kMalformed,
                     std::string(wire::FaultText(fault)));
   }
-  if (!connection->passed.empty()) [[unlikely]]
+  if (connection->passed.made()) [[unlikely]]
     CheckPassed(connection);
   FinishTurn();
 }

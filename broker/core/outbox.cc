@@ -18,8 +18,10 @@ constexpr size_t kGatherBytesMax = 256 * 1024;
 // Below IOV_MAX (1024), with room for the last pair.
 constexpr size_t kGatherSegmentsMax = 1000;
 
-std::array<std::byte, kFrameHeaderBytes> SelectFrame(SubscriptionId id) {
-  std::array<std::byte, kFrameHeaderBytes> bytes;
+using HeaderBytes = std::array<std::byte, kFrameHeaderBytes>;
+
+HeaderBytes SelectFrame(SubscriptionId id) {
+  HeaderBytes bytes;
   wire::StoreHeader({.kind = wire::FrameKind::kSelect, .target = ToNumber(id)},
                     bytes.data());
   return bytes;
@@ -27,7 +29,11 @@ std::array<std::byte, kFrameHeaderBytes> SelectFrame(SubscriptionId id) {
 
 }  // namespace
 
-void Outbox::AddControl(std::string_view frame) { control_.append(frame); }
+void Outbox::AddControl(std::string_view frame) {
+  const auto bytes = std::as_bytes(std::span(frame));
+  std::vector<std::byte>& control = waiting_.Edit().control;
+  control.insert(control.end(), bytes.begin(), bytes.end());
+}
 
 void Outbox::AddFrame(Lane* lane, const wire::FrameHeader& header) {
   Settle();
@@ -80,56 +86,64 @@ void Outbox::DropAll(Lane* lane, wire::GapReason reason) {
 
 void Outbox::List(Lane* lane) {
   if (lane->empty()) {
-    if (lane->in_turn) std::erase(turn_, lane);
-    lane->in_turn = false;
+    Unlist(lane);
   } else if (!lane->in_turn) {
     lane->in_turn = true;
-    turn_.push_back(lane);
+    waiting_.Edit().turn.push_back(lane);
   }
+}
+
+void Outbox::Unlist(Lane* lane) {
+  if (!lane->in_turn) return;
+  lane->in_turn = false;
+  std::erase(waiting_.Edit().turn, lane);
+  LetGoOfNothing();
 }
 
 bool Outbox::MayFollow(const Descriptors& descriptors) {
   if (descriptors == nullptr) [[likely]]
     return true;
-  if (!segments_.empty()) return false;
-  descriptors_ = descriptors;
+  if (!common_.segments.empty()) return false;
+  common_.descriptors = descriptors;
   return true;
 }
 
 const std::vector<std::span<const std::byte>>& Outbox::Gather() {
   Commit();
-  segments_.clear();
-  descriptors_ = nullptr;
-  selects_.clear();
-  selects_.reserve(runs_.size());  // segments_ points into it
-  for (const Block& block : committed_) {
-    if (segments_.size() >= kGatherSegmentsMax ||
+  auto& segments = common_.segments;
+  auto& selects = common_.selects;
+  segments.clear();
+  common_.descriptors = nullptr;
+  selects.clear();
+  selects.reserve(runs_.size());  // segments points into it
+  for (const Block& block : waiting_->committed) {
+    if (segments.size() >= kGatherSegmentsMax ||
         !MayFollow(block.descriptors)) {
-      return segments_;
+      return segments;
     }
-    segments_.push_back(block.rest());
+    segments.push_back(block.rest());
   }
   SubscriptionId selected = selected_;
   for (const Run& run : runs_) {
-    if (segments_.size() + 1 >= kGatherSegmentsMax) break;
+    if (segments.size() + 1 >= kGatherSegmentsMax) break;
     if (run.lane->id != selected) {
       selected = run.lane->id;
-      segments_.push_back(selects_.emplace_back(SelectFrame(selected)));
+      segments.push_back(selects.emplace_back(SelectFrame(selected)));
     }
     if (!MayFollow(run.descriptors)) break;
-    segments_.push_back(run.bytes);
+    segments.push_back(run.bytes);
   }
-  return segments_;
+  return segments;
 }
 
 void Outbox::Sent(size_t bytes) {
-  if (bytes > 0) descriptors_ = nullptr;
-  bytes = SendCommitted(bytes);
+  if (bytes > 0) common_.descriptors = nullptr;
+  if (waiting_.made()) bytes = SendCommitted(bytes);
   if (!runs_.empty()) SendRuns(bytes);
 }
 
 void Outbox::Settle() {
-  descriptors_ = nullptr;
+  common_.descriptors = nullptr;
   for (const Run& run : runs_) Enqueue(run);
   runs_.clear();
 }
@@ -138,30 +152,30 @@ void Outbox::Remove(Lane* lane) {
   Settle();
   lane->queue.Reset();
   if (lane->latest) lane->latest->Clear();
-  if (lane->in_turn) std::erase(turn_, lane);
-  lane->in_turn = false;
+  Unlist(lane);
 }
 
 void Outbox::Commit() {
-  if (!committed_.empty()) return;
-  if (!control_.empty()) {
-    CommitBytes(std::as_bytes(std::span(control_)));
-    control_ = std::string();  // an idle connection holds no memory
+  if (!waiting_.made() || !waiting_->committed.empty()) return;
+  Waiting& waiting = waiting_.Edit();
+  if (!waiting.control.empty()) {
+    waiting.committed.push_back({std::exchange(waiting.control, {})});
   }
   size_t bytes = 0;
-  while (!turn_.empty() && bytes < kGatherBytesMax) {
-    Lane* lane = turn_.front();
-    turn_.erase(turn_.begin());
+  while (!waiting.turn.empty() && bytes < kGatherBytesMax) {
+    Lane* lane = waiting.turn.front();
+    waiting.turn.erase(waiting.turn.begin());
     if (lane->id != selected_) CommitSelect(lane->id);
-    committed_.push_back(lane->TakeBlock());
-    bytes += committed_.back().rest().size();
+    waiting.committed.push_back(lane->TakeBlock());
+    bytes += waiting.committed.back().rest().size();
     lane->in_turn = !lane->empty();
-    if (lane->in_turn) turn_.push_back(lane);
+    if (lane->in_turn) waiting.turn.push_back(lane);
   }
 }
 
 void Outbox::CommitBytes(std::span<const std::byte> bytes) {
-  committed_.push_back({std::vector<std::byte>(bytes.begin(), bytes.end())});
+  waiting_.Edit().committed.push_back(
+      {std::vector<std::byte>(bytes.begin(), bytes.end())});
 }
 
 void Outbox::CommitSelect(SubscriptionId id) {
@@ -170,15 +184,17 @@ void Outbox::CommitSelect(SubscriptionId id) {
 }
 
 size_t Outbox::SendCommitted(size_t bytes) {
-  while (!committed_.empty()) {
-    Block& front = committed_.front();
+  std::vector<Block>& committed = waiting_.Edit().committed;
+  while (!committed.empty()) {
+    Block& front = committed.front();
     size_t taken = std::min(bytes, front.rest().size());
     if (taken > 0) front.descriptors = nullptr;  // have passed
     front.begin += taken;
     bytes -= taken;
     if (!front.rest().empty()) return 0;
-    committed_.erase(committed_.begin());
+    committed.erase(committed.begin());
   }
+  LetGoOfNothing();
   return bytes;
 }
 

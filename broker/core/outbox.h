@@ -16,7 +16,9 @@
 // settles: what is still borrowed then is copied to its queue. A SELECT frame
 // goes in front of data whenever the subscription changes.
 //
-// Invariant: `runs_` is empty or all queues of the connection are.
+// Invariant: `runs_` is empty or all queues of the connection are. What is idle
+// is small: the place to gather in is shared by all outboxes of a broker, and
+// what waits is a part that is there while something does.
 
 #ifndef IPC_BROKER_CORE_OUTBOX_H_
 #define IPC_BROKER_CORE_OUTBOX_H_
@@ -27,7 +29,6 @@
 #include <limits>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -89,11 +90,19 @@ struct Lane {
   }
 };
 
+// What all outboxes of a broker have in common. One at a time gathers in it.
+struct OutboxCommon {
+  MissingByReason* missing;  // the broker's counters
+
+  std::vector<std::span<const std::byte>> segments = {};
+  // The SELECT frames among them.
+  std::vector<std::array<std::byte, kFrameHeaderBytes>> selects = {};
+  Descriptors descriptors = nullptr;  // of the first segment
+};
+
 class Outbox {
  public:
-  Outbox() = default;
-  // `missing`: the broker's counters.
-  explicit Outbox(MissingByReason* missing) : missing_(missing) {}
+  explicit Outbox(OutboxCommon* common) : common_(*common) {}
 
   // A control frame, header included.
   void AddControl(std::string_view frame);
@@ -126,10 +135,12 @@ class Outbox {
   void AddGap(Lane* lane, const wire::Gap& gap);
 
   // The next bytes to leave, at most about `kGatherBytesMax`; valid until the
-  // next call of anything but Sent.
+  // next call of anything but Sent, or Gather of another one.
   const std::vector<std::span<const std::byte>>& Gather();
   // They pass with the first byte of what was gathered; null: none do.
-  const Descriptors& gathered_descriptors() const { return descriptors_; }
+  const Descriptors& gathered_descriptors() const {
+    return common_.descriptors;
+  }
   // The socket took the first `bytes` of what was gathered.
   void Sent(size_t bytes);
   // Copies what is still borrowed.
@@ -139,13 +150,15 @@ class Outbox {
   void Remove(Lane* lane);
 
   bool empty() const {
-    return committed_.empty() && control_.empty() && runs_.empty() &&
-           turn_.empty();
+    return runs_.empty() && (!waiting_.made() || waiting_->empty());
   }
   // Data can not leave at once.
-  bool blocked() const { return !committed_.empty() || !turn_.empty(); }
+  bool blocked() const {
+    return waiting_.made() &&
+           (!waiting_->committed.empty() || !waiting_->turn.empty());
+  }
   // Control frames that wait.
-  size_t control_bytes() const { return control_.size(); }
+  size_t control_bytes() const { return waiting_->control.size(); }
 
  private:
   struct Run {
@@ -154,7 +167,16 @@ class Outbox {
     uint32_t messages;
     Descriptors descriptors;
   };
-  using HeaderBytes = std::array<std::byte, kFrameHeaderBytes>;
+  // What is there from a previous turn, or is the broker's own.
+  struct Waiting {
+    std::vector<Block> committed;
+    std::vector<std::byte> control;
+    std::vector<Lane*> turn;  // lanes with a queue that is not empty
+
+    bool empty() const {
+      return committed.empty() && control.empty() && turn.empty();
+    }
+  };
 
   void Enqueue(const Run& run);
   // Holds the lane to its limits.
@@ -164,11 +186,11 @@ class Outbox {
   }
   void CountMissing(Lane* lane, wire::GapReason reason, uint64_t messages) {
     lane->dropped += messages;
-    if (missing_ == nullptr) return;
-    (*missing_)[static_cast<size_t>(reason)] += messages;
+    (*common_.missing)[static_cast<size_t>(reason)] += messages;
   }
   // Whether something waits for it.
   void List(Lane* lane);
+  void Unlist(Lane* lane);
   // Moves control frames and queued blocks behind the committed bytes.
   void Commit();
   void CommitBytes(std::span<const std::byte> bytes);
@@ -177,16 +199,15 @@ class Outbox {
   bool MayFollow(const Descriptors& descriptors);
   size_t SendCommitted(size_t bytes);
   void SendRuns(size_t bytes);
+  // An idle connection holds no memory.
+  void LetGoOfNothing() {
+    if (waiting_.made() && waiting_->empty()) waiting_.Reset();
+  }
 
-  MissingByReason* missing_ = nullptr;
-  std::vector<Block> committed_;
-  std::string control_;
+  OutboxCommon& common_;
+  Lazy<Waiting> waiting_;
   std::vector<Run> runs_;
-  std::vector<Lane*> turn_;  // lanes with a queue that is not empty
   SubscriptionId selected_{};
-  std::vector<HeaderBytes> selects_;  // the SELECT frames of this gathering
-  std::vector<std::span<const std::byte>> segments_;
-  Descriptors descriptors_;  // of the first of them
 };
 
 }  // namespace ipc::broker

@@ -82,27 +82,27 @@ struct End {
   std::string text;  // at most kEndTextBytesMax, UTF-8
 };
 
-// One socket.
+// One socket. What is idle here is packed, as in a channel.
 struct Connection {
   Connection(ConnectionId connection_id, const Peer& kernel_peer,
-             MissingByReason* missing)
+             OutboxCommon* outboxes)
       : id(connection_id),
         peer(kernel_peer),
         reader(kHandshakeFrameBytesMax),
-        outbox(missing) {}
+        outbox(outboxes) {}
 
   ConnectionId id;
   Peer peer;
+  bool dirty = false;    // listed in State::dirty
+  bool greeted = false;  // HELLO came
+  bool closing = false;  // GOODBYE is queued; nothing is read any more
+  bool watches = false;  // listed in State::watchers
   wire::FrameReader reader;
-  wire::PassedDescriptors passed;
+  Lazy<wire::PassedDescriptors> passed;
   Outbox outbox;
   Session* session = nullptr;        // null before HELLO
   Subscription* selected = nullptr;  // of the client's last SELECT
-  bool dirty = false;                // listed in State::dirty
-  bool greeted = false;              // HELLO came
-  bool closing = false;  // GOODBYE is queued; nothing is read any more
-  bool watches = false;  // listed in State::watchers
-  Lazy<End> end;         // as far as it is known
+  Lazy<End> end;                     // as far as it is known
 };
 
 // What a channel with readers has.
@@ -400,6 +400,7 @@ struct State {
   Timers timers;
   std::vector<Connection*> watchers;  // told of clients that come and go
   Counters counters;
+  OutboxCommon outboxes{.missing = &counters.missing};
   std::vector<SessionNumber> acknowledge;  // sessions with something to tell
   std::vector<Subscription*> behind;       // with links to be caught up
 

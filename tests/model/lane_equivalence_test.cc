@@ -284,7 +284,8 @@ class Script {
   std::unique_ptr<ReferenceLane> reference_;
   broker::MissingByReason missing_{};
   broker::Lane lane_;
-  broker::Outbox outbox_{&missing_};
+  broker::OutboxCommon common_{.missing = &missing_};
+  broker::Outbox outbox_{&common_};
   core::Receiving receiving_;
   std::map<uint32_t, Part> under_way_;  // or the last, by topic
   std::vector<Message> handed_;

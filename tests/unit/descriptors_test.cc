@@ -124,7 +124,9 @@ class OutboxDescriptorsTest : public testing::Test {
   }
 
   broker::Lane lane_;
-  broker::Outbox outbox_;
+  broker::MissingByReason missing_{};
+  broker::OutboxCommon common_{.missing = &missing_};
+  broker::Outbox outbox_{&common_};
   std::vector<std::unique_ptr<std::string>> frames_;
   wire::PassedDescriptors passed_;
   std::string stream_;

@@ -118,7 +118,9 @@ class OutboxTest : public testing::Test {
   }
 
   std::vector<std::unique_ptr<Lane>> lanes_;
-  Outbox outbox_;
+  MissingByReason missing_{};
+  OutboxCommon common_{.missing = &missing_};
+  Outbox outbox_{&common_};
   OutboxReceiver receiver_;
   std::string buffer_;
   uint64_t sequence_ = 0;
