@@ -53,6 +53,7 @@ Broker::Broker(const BrokerOptions& options, MonotonicTime now)
                  .routing = &routing_,
                  .status = &status_,
                  .presence = &presence_}),
+      handshakes_(&state_, &sessions_),
       requests_(&state_, &links_, &groups_, &acknowledgement_, &sessions_) {
   state_.instance = options.instance;
   state_.version = options.version;
@@ -75,13 +76,11 @@ bool Broker::OnConnect(ConnectionId id, const Peer& peer, MonotonicTime now) {
       state_.handshakes >= kHandshakesMax) {
     return false;
   }
-  state_.connections.emplace(
-      id, std::make_unique<Connection>(id, peer, &state_.outboxes));
+  auto connection = std::make_unique<Connection>(id, peer, &state_.outboxes);
+  handshakes_.OnConnect(*connection);
+  state_.connections.emplace(id, std::move(connection));
   ++state_.handshakes;
   ++state_.counters.accepted;
-  state_.timers.Add({.due = now + kHandshakeTimeout,
-                     .kind = TimerKind::kHandshake,
-                     .subject = ToNumber(id)});
   return true;
 }
 
@@ -449,11 +448,7 @@ void Broker::OnTime(MonotonicTime now) {
 
 void Broker::OnTimer(const Timer& timer) {
   if (timer.kind == TimerKind::kHandshake) {
-    Connection* connection = Find(ConnectionId{timer.subject});
-    if (connection != nullptr && !connection->greeted) {
-      sessions_.Close(connection, CloseReason::kHandshakeTimeout,
-                      "no HELLO in time");
-    }
+    handshakes_.OnTimer();
     return;
   }
   if (timer.kind == TimerKind::kHold) {

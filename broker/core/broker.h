@@ -26,6 +26,7 @@
 #include "absl/status/status.h"
 #include "broker/core/acknowledgement.h"
 #include "broker/core/group.h"
+#include "broker/core/handshakes.h"
 #include "broker/core/links.h"
 #include "broker/core/presence.h"
 #include "broker/core/requests.h"
@@ -131,6 +132,7 @@ class Broker {
   Status status_;
   Presence presence_;
   Sessions sessions_;
+  Handshakes handshakes_;
   Requests requests_;
 };
 

@@ -317,6 +317,8 @@ void Links::AwaitPublishers(Subscription* subscription, uint64_t request,
   }
   arrival.confirm_until = state_.now + kJoinTimeout;
   for (auto& [number, link] : subscription->links) MarkUnheard(link);
+  // Most are confirmed at once.
+  if (arrival.unheard_links == 0 && arrival.confirm_from <= state_.now) return;
   Timer timer{.due = arrival.confirm_until,
               .kind = TimerKind::kJoin,
               .subject = ToNumber(subscription->session->number),

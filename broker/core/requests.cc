@@ -220,7 +220,7 @@ absl::Status Requests::OnSubscribe(Session* session,
                      " subscriptions for each client"));
   }
   Subscription* subscription =
-      sessions_.AwaitSubscription(session, subscribe.subscription);
+      sessions_.MakeSubscription(session, subscribe.subscription);
   bool returns_here = !subscription->pattern.empty();
   if (grouped) {
     subscription->pattern = SharedName(subscribe.pattern);
@@ -255,7 +255,9 @@ absl::Status Requests::OnSubscribe(Session* session,
   }
   if (subscribe.resume) {
     subscription->arrival.Edit().resumed_until = state_.now + kRecoveryGrace;
-    state_.timers.Add({.due = subscription->arrival->resumed_until,
+  }
+  if (subscribe.resume || !subscribe.positions.empty()) {
+    state_.timers.Add({.due = state_.now + kRecoveryGrace,
                        .kind = TimerKind::kAwaited,
                        .subject = ToNumber(session->number),
                        .detail = ToNumber(subscription->id)});

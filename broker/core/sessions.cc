@@ -202,7 +202,7 @@ Session* Sessions::Await(const SessionKey& key) {
   return session;
 }
 
-Subscription* Sessions::AwaitSubscription(Session* session, SubscriptionId id) {
+Subscription* Sessions::MakeSubscription(Session* session, SubscriptionId id) {
   std::unique_ptr<Subscription>& subscription = session->subscriptions[id];
   if (subscription != nullptr) return subscription.get();
   subscription = std::make_unique<Subscription>();
@@ -210,11 +210,17 @@ Subscription* Sessions::AwaitSubscription(Session* session, SubscriptionId id) {
   subscription->created = ++state_.last_created;
   subscription->session = session;
   subscription->lane.id = id;
+  return subscription.get();
+}
+
+Subscription* Sessions::AwaitSubscription(Session* session, SubscriptionId id) {
+  auto found = session->subscriptions.find(id);
+  if (found != session->subscriptions.end()) return found->second.get();
   state_.timers.Add({.due = state_.now + kRecoveryGrace,
                      .kind = TimerKind::kAwaited,
                      .subject = ToNumber(session->number),
                      .detail = ToNumber(id)});
-  return subscription.get();
+  return MakeSubscription(session, id);
 }
 
 void Sessions::OnAwaitedTimer(Session* session, SubscriptionId id) {

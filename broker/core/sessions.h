@@ -53,6 +53,8 @@ class Sessions {
   // The session of a reader that a publisher tells of, found or awaited. Null
   // when there is no room for it.
   Session* Await(const SessionKey& key);
+  // Found or made; who makes one for a publisher awaits its client.
+  Subscription* MakeSubscription(Session* session, SubscriptionId id);
   Subscription* AwaitSubscription(Session* session, SubscriptionId id);
 
   void RemoveSubscription(Subscription* subscription);

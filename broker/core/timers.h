@@ -15,7 +15,7 @@
 namespace ipc::broker {
 
 enum class TimerKind : uint8_t {
-  kHandshake,    // subject: connection
+  kHandshake,    // subject: none
   kGrace,        // subject: session
   kAwaited,      // subject: session, detail: subscription
   kJoin,         // subject: session, detail: subscription
