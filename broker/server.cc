@@ -39,7 +39,7 @@ constexpr size_t kSendBytesPerTurn = 1024 * 1024;
 constexpr int kSendBufferBytes = 4 * 1024 * 1024;
 constexpr absl::Duration kAcceptPause = absl::Milliseconds(100);
 
-std::string Describe(const net::PeerCredentials& peer) {
+std::string Describe(const Peer& peer) {
   return absl::StrCat("pid ", peer.pid, " uid ", peer.uid);
 }
 
@@ -155,7 +155,7 @@ void Server::Accept() {
     Refuse(fd, known, CloseReason::kNotAllowed,
            absl::StrCat("uid ", peer->uid, " may not connect; only uid ",
                         geteuid(), " and root may"));
-    log_.Info(absl::StrCat("refused ", Describe(*peer), ": not allowed"));
+    log_.Info(absl::StrCat("refused ", Describe(known), ": not allowed"));
     return;
   }
   ConnectionId id{++last_id_};
@@ -163,7 +163,7 @@ void Server::Accept() {
     Refuse(fd, known, CloseReason::kLimit,
            absl::StrCat("the limit is ", kConnectionsMax, " connections and ",
                         kHandshakesMax, " of them in the handshake"));
-    log_.Warning(absl::StrCat("refused ", Describe(*peer), ": too many"));
+    log_.Warning(absl::StrCat("refused ", Describe(known), ": too many"));
     return;
   }
   net::SetSendBuffer(fd.get(), kSendBufferBytes);
@@ -172,7 +172,7 @@ void Server::Accept() {
     PauseAccepting();
     return;
   }
-  clients_.emplace(id, Client{std::move(fd), *peer});
+  clients_.emplace(id, Client{.fd = std::move(fd), .passing = {}});
 }
 
 // A refused peer gets the reason if its socket takes it, and no more.
@@ -217,15 +217,16 @@ void Server::Read(ConnectionId id, Client* client) {
 // False: the connection ends for it.
 bool Server::TakeDescriptors(ConnectionId id, Client* client,
                              std::vector<int> fds) {
-  if (client->held == nullptr) client->held = std::make_shared<size_t>(0);
-  Descriptors passed = net::Own(std::move(fds), client->held);
+  std::shared_ptr<size_t>& held = client->passing.Edit().held;
+  if (held == nullptr) held = std::make_shared<size_t>(0);
+  Descriptors passed = net::Own(std::move(fds), held);
   if (std::any_of(passed->begin(), passed->end(), net::IsUnixSocket)) {
     broker_.Close(id, CloseReason::kViolation,
                   "a socket of the Unix domain was passed: it could hold "
                   "descriptors itself");
     return false;
   }
-  if (*client->held > kDescriptorsPerSourceMax) {
+  if (*held > kDescriptorsPerSourceMax) {
     broker_.Close(id, CloseReason::kLimit,
                   absl::StrCat("more than ", kDescriptorsPerSourceMax,
                                " descriptors that it has passed wait"));
@@ -241,9 +242,10 @@ void Server::OnLost(ConnectionId id, const std::string& error) {
   bool alive = true;
   if (connection != nullptr && connection->session != nullptr) {
     const Session& session = *connection->session;
-    alive = WatchProcess(client, session.key);
-    log_.Info(absl::StrCat("client ", session.name, " (", Describe(client.peer),
-                           ") lost", error.empty() ? "" : ": ", error));
+    alive = WatchProcess(client.fd, session.key);
+    log_.Info(absl::StrCat("client ", session.name, " (",
+                           Describe(connection->peer), ") lost",
+                           error.empty() ? "" : ": ", error));
   }
   poller_.Remove(client.fd.get());
   clients_.erase(id);
@@ -251,8 +253,8 @@ void Server::OnLost(ConnectionId id, const std::string& error) {
 }
 
 // False if the process is known to be gone.
-bool Server::WatchProcess(const Client& client, const SessionKey& session) {
-  net::Fd process = net::PeerProcess(client.fd.get(), client.peer.pid);
+bool Server::WatchProcess(const net::Fd& fd, const SessionKey& session) {
+  net::Fd process = net::PeerProcess(fd.get(), session.pid);
   // Without room for a descriptor, the grace decides.
   if (!process.valid()) return errno == EMFILE || errno == ENFILE;
   pollfd poll_fd{.fd = process.get(), .events = POLLIN, .revents = 0};
@@ -314,7 +316,7 @@ void Server::SendTo(Connection* connection) {
   if (found == clients_.end()) return;
   Client& client = found->second;
   Outbox& outbox = connection->outbox;
-  bool full = !client.resume_at.IsNever();  // paused
+  bool full = client.paused();
   bool closed = false;
   for (size_t sent = 0; !full && !outbox.empty() && sent < kSendBytesPerTurn;) {
     net::IoResult result = Send(&client, &outbox, &full);
@@ -324,7 +326,7 @@ void Server::SendTo(Connection* connection) {
     sent += result.bytes;
   }
   outbox.Settle();
-  bool waits = !outbox.empty() && !closed && client.resume_at.IsNever();
+  bool waits = !outbox.empty() && !closed && !client.paused();
   if (waits != client.waits_for_room) {
     client.waits_for_room = waits;
     poller_.Modify(client.fd.get(), ToNumber(connection->id),
@@ -342,7 +344,8 @@ net::IoResult Server::Send(Client* client, Outbox* outbox, bool* full) {
   std::span<const int> passed;
   if (descriptors != nullptr) [[unlikely]] {
     passed = *descriptors;
-    if (client->unread + passed.size() > kDescriptorsUnreadMax) {
+    size_t& unread = client->passing.Edit().unread;
+    if (unread + passed.size() > kDescriptorsUnreadMax) {
       if (!net::HasReadAll(client->fd.get())) {
         *full = true;
         return {.state = net::IoState::kWouldBlock,
@@ -350,25 +353,28 @@ net::IoResult Server::Send(Client* client, Outbox* outbox, bool* full) {
                 .error = "",
                 .pause = true};
       }
-      client->unread = 0;
+      unread = 0;
     }
   }
   net::IoResult result = net::Send(client->fd.get(), segments, passed);
   *full = result.state != net::IoState::kDone || result.bytes < bytes;
   if (result.state == net::IoState::kDone) {
-    client->unread += passed.size();
-    client->pause = absl::ZeroDuration();
+    if (client->passing.made()) [[unlikely]] {
+      client->passing.Edit().unread += passed.size();
+      client->passing.Edit().pause = absl::ZeroDuration();
+    }
     outbox->Sent(result.bytes);
   }
   return result;
 }
 
 void Server::Pause(ConnectionId id, Client* client) {
-  client->pause =
-      std::clamp(2 * client->pause, kDescriptorPause, kDescriptorPauseMax);
-  client->resume_at = net::Now() + client->pause;
+  Passing& passing = client->passing.Edit();
+  passing.pause =
+      std::clamp(2 * passing.pause, kDescriptorPause, kDescriptorPauseMax);
+  passing.resume_at = net::Now() + passing.pause;
   paused_.push_back(id);
-  resume_at_ = std::min(resume_at_, client->resume_at);
+  resume_at_ = std::min(resume_at_, passing.resume_at);
 }
 
 void Server::SendToPaused() {
@@ -377,12 +383,13 @@ void Server::SendToPaused() {
   for (ConnectionId id : std::exchange(paused_, {})) {
     auto client = clients_.find(id);
     if (client == clients_.end()) continue;
-    if (client->second.resume_at > now) {
+    Passing& passing = client->second.passing.Edit();
+    if (passing.resume_at > now) {
       paused_.push_back(id);
-      resume_at_ = std::min(resume_at_, client->second.resume_at);
+      resume_at_ = std::min(resume_at_, passing.resume_at);
       continue;
     }
-    client->second.resume_at = MonotonicTime::Never();
+    passing.resume_at = MonotonicTime::Never();
     if (Connection* connection = broker_.Find(id)) SendTo(connection);
   }
   Flush();
@@ -390,10 +397,11 @@ void Server::SendToPaused() {
 
 void Server::CloseEnded(const Ended& ended) {
   auto client = clients_.find(ended.id);
-  if (client == clients_.end()) return;
+  const Connection* connection = broker_.Find(ended.id);
+  if (client == clients_.end() || connection == nullptr) return;
   std::string line = absl::StrCat(
       "client ", ended.name.empty() ? "without a name" : ended.name, " (",
-      Describe(client->second.peer),
+      Describe(connection->peer),
       ") ended: ", std::string(wire::CloseReasonName(ended.reason)),
       ended.text.empty() ? "" : ": ", ended.text);
   bool usual = ended.reason == CloseReason::kDone ||

@@ -24,6 +24,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "broker/core/broker.h"
+#include "broker/core/lazy.h"
 #include "broker/log.h"
 #include "broker/spin.h"
 #include "libipc/net/fd.h"
@@ -52,17 +53,23 @@ class Server {
   void Run(int stop_fd);
 
  private:
+  // Descriptors that are passed on a connection.
+  struct Passing {
+    // Those that came and are open, wherever they wait. Made with the first.
+    std::shared_ptr<size_t> held;
+    size_t unread = 0;  // those sent since it had read everything
+    // While its socket takes none: how long until the next try.
+    absl::Duration pause;
+    MonotonicTime resume_at = MonotonicTime::Never();  // listed in paused_
+  };
   struct Client {
     net::Fd fd;
-    net::PeerCredentials peer;
     bool waits_for_room = false;  // EPOLLOUT is on
-    // Descriptors that came from it and are open, wherever they wait. Made
-    // with the first.
-    std::shared_ptr<size_t> held = nullptr;
-    size_t unread = 0;  // descriptors sent since it had read everything
-    // While its socket takes no descriptors: how long until the next try.
-    absl::Duration pause = absl::ZeroDuration();
-    MonotonicTime resume_at = MonotonicTime::Never();  // listed in paused_
+    Lazy<Passing> passing;
+
+    bool paused() const {
+      return passing.made() && !passing->resume_at.IsNever();
+    }
   };
   // A process whose session is awaited after its connection was lost.
   struct Watched {
@@ -84,7 +91,7 @@ class Server {
   void Read(ConnectionId id, Client* client);
   bool TakeDescriptors(ConnectionId id, Client* client, std::vector<int> fds);
   void OnLost(ConnectionId id, const std::string& error);
-  bool WatchProcess(const Client& client, const SessionKey& session);
+  bool WatchProcess(const net::Fd& fd, const SessionKey& session);
   void OnWatched(uint64_t key);
   // Ends the sessions that publishers have told of and whose processes are
   // gone: else they would be waited for, after each restart anew.
