@@ -5,9 +5,11 @@
 #include "broker/core/topics.h"
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "broker/core/state.h"
 #include "libipc/base/topic_grammar.h"
 
@@ -19,6 +21,86 @@ std::unique_ptr<Topic> Take(std::string_view name, Topics::Set* set) {
   if (found == set->end()) return nullptr;
   return std::move(set->extract(found).value());
 }
+
+void AddChannels(const Topic& topic, std::vector<Channel*>* channels) {
+  channels->insert(channels->end(), topic.channels.begin(),
+                   topic.channels.end());
+}
+
+// The channels that match a pattern. Topics that begin in the same way stand
+// together, so it goes down the segments as through folders: where the pattern
+// has a name, to that one, where it has "*", to one after the other. It looks
+// at all that is there only behind "**", and in small folders.
+class Search {
+ public:
+  Search(const Topics::Set& topics, std::string_view pattern,
+         std::vector<Channel*>* found)
+      : topics_(topics), pattern_(pattern), found_(*found) {}
+
+  // `rest` of the pattern is to match behind `prefix`, which is empty or ends
+  // with '/'.
+  void Descend(const std::string& prefix, std::string_view rest) {
+    const std::string_view element = TakeSegment(&rest);
+    if (element == "**") {
+      for (auto topic = topics_.lower_bound(prefix); IsBelow(topic, prefix);
+           ++topic) {
+        AddIfMatches(**topic);
+      }
+    } else if (element == "*") {
+      DescendToEach(prefix, rest);
+    } else {
+      DescendTo(absl::StrCat(prefix, std::string(element)), rest);
+    }
+  }
+
+ private:
+  using Iterator = Topics::Set::const_iterator;
+
+  // So many of one folder are asked one by one before it is gone down into.
+  static constexpr int kFew = 8;
+
+  bool IsBelow(Iterator topic, std::string_view prefix) const {
+    return topic != topics_.end() && (*topic)->name.text().starts_with(prefix);
+  }
+  void AddIfMatches(const Topic& topic) {
+    if (MatchPattern(pattern_, topic.name.text())) AddChannels(topic, &found_);
+  }
+
+  void DescendTo(const std::string& name, std::string_view rest) {
+    // "a/**" matches "a", too.
+    if (auto topic = topics_.find(name); topic != topics_.end()) {
+      AddIfMatches(**topic);
+    }
+    if (!rest.empty()) Descend(name + "/", rest);
+  }
+
+  void DescendToEach(const std::string& prefix, std::string_view rest) {
+    for (auto topic = topics_.lower_bound(prefix); IsBelow(topic, prefix);) {
+      const std::string_view name = (*topic)->name.text();
+      const size_t slash = name.find('/', prefix.size());
+      if (slash == std::string_view::npos) {
+        AddIfMatches(**topic);
+        ++topic;
+        continue;
+      }
+      std::string folder(name.substr(0, slash + 1));
+      int few = 0;
+      auto next = topic;
+      for (; few < kFew && IsBelow(next, folder); ++few) ++next;
+      if (few < kFew) {
+        for (; topic != next; ++topic) AddIfMatches(**topic);
+        continue;
+      }
+      if (!rest.empty()) Descend(folder, rest);
+      ++folder.back();  // the first name that is not in it
+      topic = topics_.lower_bound(folder);
+    }
+  }
+
+  const Topics::Set& topics_;
+  const std::string_view pattern_;
+  std::vector<Channel*>& found_;
+};
 
 bool IsOlder(const Subscription* a, const Subscription* b) {
   return a->created < b->created;
@@ -111,23 +193,12 @@ std::vector<Subscription*> Topics::SubscriptionsOf(const Topic& topic) const {
 
 std::vector<Channel*> Topics::ChannelsOf(std::string_view pattern) const {
   std::vector<Channel*> channels;
-  const auto add = [&channels](const Topic& topic) {
-    channels.insert(channels.end(), topic.channels.begin(),
-                    topic.channels.end());
-  };
   if (IsLiteral(pattern)) {
-    if (const Topic* topic = FindPublished(pattern)) add(*topic);
+    const Topic* topic = FindPublished(pattern);
+    if (topic != nullptr) AddChannels(*topic, &channels);
     return channels;
   }
-  // Those that begin as the pattern does stand together.
-  std::string_view prefix = pattern.substr(0, pattern.find('*'));
-  // "a/**" matches "a", too.
-  if (prefix.ends_with('/')) prefix.remove_suffix(1);
-  for (auto topic = published_.lower_bound(prefix);
-       topic != published_.end() && (*topic)->name.text().starts_with(prefix);
-       ++topic) {
-    if (MatchPattern(pattern, (*topic)->name.text())) add(**topic);
-  }
+  Search(published_, pattern, &channels).Descend("", pattern);
   return channels;
 }
 

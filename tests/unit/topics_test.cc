@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "broker/core/state.h"
 #include "libipc/base/topic_grammar.h"
 #include "tests/support/seed.h"
@@ -65,10 +66,12 @@ class TopicsTest : public testing::Test {
           expected.push_back(channel.get());
         }
       }
-      std::vector<Channel*> found = topics_.ChannelsOf(pattern);
-      std::sort(found.begin(), found.end());
-      std::sort(expected.begin(), expected.end());
-      ASSERT_EQ(found, expected) << pattern;
+      // By topic.
+      std::stable_sort(expected.begin(), expected.end(),
+                       [](const Channel* a, const Channel* b) {
+                         return a->topic->name.text() < b->topic->name.text();
+                       });
+      ASSERT_EQ(topics_.ChannelsOf(pattern), expected) << pattern;
     }
   }
 
@@ -152,6 +155,30 @@ TEST_F(TopicsTest, FindsWhatMatchesWhileAllComesAndGoes) {
   while (!channels_.empty()) Withdraw(channels_.front().get());
   while (!subscriptions_.empty()) Unsubscribe(subscriptions_.front().get());
   EXPECT_TRUE(topics_.empty());
+}
+
+// Names that stand in front of "a/" and behind it, and folders with few topics
+// and with many.
+TEST_F(TopicsTest, APatternFindsItsTopicsInFoldersOfAnySize) {
+  for (const char* name : {"a", "a-", "a-/b", "a.b", "a0", "a0/b", "b/a/c"}) {
+    Publish(name);
+  }
+  for (int folder = 0; folder < 3; ++folder) {
+    for (int topic = 0; topic < 7 + folder; ++topic) {
+      Publish(absl::StrCat("a/", folder, "/", topic));
+      Publish(absl::StrCat("a/", folder, "/", topic, "/b"));
+      Publish(absl::StrCat("c", folder, "/a/", topic));
+    }
+  }
+  for (const char* pattern :
+       {"*",      "**",       "*/*",    "*/*/*",  "*/*/*/*", "*/b",
+        "*/none", "a/*",      "a/*/*",  "a/*/3",  "a/*/3/*", "a/*/**",
+        "a/**/b", "a/**",     "*/**",   "**/b",   "*/a/*",   "*/a/**",
+        "*/*/**", "*/0/none", "c1/*/*", "$ipc/*", "b/*/c",   "a/*/*/b",
+        "*/a/3",  "none/*"}) {
+    Subscribe(pattern);
+  }
+  Check();
 }
 
 }  // namespace
