@@ -10,7 +10,9 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -216,6 +218,19 @@ absl::Status PublishAll(const Work& work, Control& control, Client& client,
   return absl::OkStatus();
 }
 
+// Pings every millisecond or so, until then or the runner's next order.
+absl::StatusOr<int64_t> LongestPing(Client& client, Control& control,
+                                    int64_t end_ns) {
+  constexpr int64_t kPauseNs = 1'000'000;
+  int64_t longest_ns = 0;
+  while (MonotonicNs() < end_ns && !control.HasOrder(kPauseNs)) {
+    auto ping = client.Ping(StepMax());
+    if (!ping.ok()) return ping.status();
+    longest_ns = std::max(longest_ns, absl::ToInt64Nanoseconds(*ping));
+  }
+  return longest_ns;
+}
+
 class Bus : public Contestant {
  public:
   std::string name() const override { return "bus"; }
@@ -242,6 +257,27 @@ class Bus : public Contestant {
     auto probe = ConnectBus(probing, "probe", std::move(client_options));
     if (!probe.ok()) return BlameBroker(probe.status(), broker.process);
     return broker;
+  }
+
+  absl::StatusOr<Process> StartCrowd(
+      const std::string& address, const Population& population) const override {
+    ProcessOptions options;
+    options.label = "crowd";
+    options.argv = {IPC_CROWD_BINARY, "--address", address};
+    for (std::string& argument : ToArguments(population)) {
+      options.argv.push_back(std::move(argument));
+    }
+    return Process::Start(options);
+  }
+
+  absl::StatusOr<Process> StartTool(const std::string& address,
+                                    const std::string& command) const override {
+    ProcessOptions options;
+    options.label = "ipcctl " + command;
+    options.argv = {IPCCTL_BINARY, "--socket", address, command};
+    options.control_pipes = false;
+    options.log = "/dev/null";
+    return Process::Start(options);
   }
 
   absl::Status RunPublisher(const Work& work, Control& control) const override {
@@ -363,6 +399,23 @@ class Bus : public Contestant {
     if (status = control.AwaitGo(); !status.ok()) return status;
     if (status = idle.Open(work.connections); !status.ok()) return status;
     control.Done({});
+    control.AwaitStop();
+    return absl::OkStatus();
+  }
+
+  absl::Status RunProber(const Work& work, Control& control) const override {
+    auto client = ConnectBus(work, "prober");
+    if (!client.ok()) return client.status();
+    auto quiet_ns =
+        LongestPing(**client, control, MonotonicNs() + kNsPerSecond);
+    if (!quiet_ns.ok()) return quiet_ns.status();
+    control.Ready();
+    auto status = control.AwaitGo();
+    if (!status.ok()) return status;
+    auto longest_ns = LongestPing(**client, control, INT64_MAX);
+    if (!longest_ns.ok()) return longest_ns.status();
+    if (status = control.AwaitGo(); !status.ok()) return status;
+    control.Done({*quiet_ns, *longest_ns});
     control.AwaitStop();
     return absl::OkStatus();
   }

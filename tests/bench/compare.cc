@@ -43,4 +43,21 @@ const Outcome* FindBestPeer(const std::vector<Outcome>& outcomes,
   return best;
 }
 
+void AddComparison(const std::vector<Metric>& alone,
+                   std::vector<Metric>* metrics) {
+  const std::vector<Metric> in_crowd = *metrics;
+  for (size_t i = 0; i < in_crowd.size(); ++i) {
+    const auto& [name, unit, value] = in_crowd[i];
+    metrics->push_back({name + kAloneSuffix, unit, alone[i].value});
+    metrics->push_back({name + kRatioSuffix, "1", value / alone[i].value});
+  }
+}
+
+const Series* FindSeries(const Outcome& outcome, const std::string& name) {
+  for (const Series& series : outcome.series) {
+    if (series.name == name) return &series;
+  }
+  return nullptr;
+}
+
 }  // namespace ipc::bench

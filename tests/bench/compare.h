@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which outcome another is measured by: the limit's, or that of the best peer,
-// at the same work.
+// at the same work; and what a crowd changes.
 
 #ifndef IPC_TESTS_BENCH_COMPARE_H_
 #define IPC_TESTS_BENCH_COMPARE_H_
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
+#include "tests/bench/measure.h"
 #include "tests/bench/runner.h"
 
 namespace ipc::bench {
@@ -25,6 +27,14 @@ const Outcome* FindReference(const std::vector<Outcome>& outcomes,
 // metric: the most messages, or the shortest round trip. Null if there is none.
 const Outcome* FindBestPeer(const std::vector<Outcome>& outcomes,
                             const Scenario& scenario, size_t metric);
+
+// Adds to the metrics of work in a crowd, for each, the same `alone`, and its
+// share of that.
+void AddComparison(const std::vector<Metric>& alone,
+                   std::vector<Metric>* metrics);
+
+// Null if the outcome has no such metric.
+const Series* FindSeries(const Outcome& outcome, const std::string& name);
 
 }  // namespace ipc::bench
 

@@ -8,6 +8,9 @@
 //   round trip   broker, pinger A, echo B:  A -> broker -> B -> broker -> A;
 //                under load also 1 load publisher, n load subscribers
 //   idle         broker, 1 process that holds many connections
+//   crowd        broker, a crowd (crowd.h), 1 prober, and a tool's commands
+//
+// A crowd can be beside the first two as well; it is a program of its own.
 //
 // To add a contestant: one file that implements Contestant, or Peer (peer.h),
 // one line in contestants.cc, one in CMakeLists.txt.
@@ -65,9 +68,9 @@ class Contestant {
   virtual std::string Missing() const { return ""; }
 
   // Whether the scenario means anything for this contestant. Best effort and
-  // memfds are choices, and idle memory a figure, of the bus alone.
+  // memfds are choices, and idle memory and crowds figures, of the bus alone.
   virtual bool Concerns(const Scenario& scenario) const {
-    return !scenario.best_effort && !scenario.memfd &&
+    return !scenario.best_effort && !scenario.memfd && scenario.crowd.empty() &&
            scenario.kind != Kind::kIdle;
   }
 
@@ -78,6 +81,18 @@ class Contestant {
   // payloads of at most `work.payload_bytes`, and returns when it accepts
   // connections.
   virtual absl::StatusOr<Broker> StartBroker(const Work& work) const = 0;
+
+  // In the runner: starts `population` as clients of the broker at `address`.
+  // It reports as bench_crowd does (crowd_main.cc).
+  virtual absl::StatusOr<Process> StartCrowd(const std::string&,
+                                             const Population&) const {
+    return absl::UnimplementedError("crowds are not measured");
+  }
+  // In the runner: starts the operator's tool with `command`.
+  virtual absl::StatusOr<Process> StartTool(const std::string&,
+                                            const std::string&) const {
+    return absl::UnimplementedError("there is no tool");
+  }
 
   // Each of these is one process.
 
@@ -108,6 +123,11 @@ class Contestant {
   // them until the runner stops it.
   virtual absl::Status RunIdle(const Work&, Control&) const {
     return absl::UnimplementedError("idle connections are not measured");
+  }
+  // Pings the broker for a second, reports Ready, awaits Go, pings it until the
+  // next go, and reports Done(longest_ns before, and after the first go).
+  virtual absl::Status RunProber(const Work&, Control&) const {
+    return absl::UnimplementedError("the broker answers no pings");
   }
 };
 

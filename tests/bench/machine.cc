@@ -78,4 +78,10 @@ void RaiseDescriptorLimit() {
   (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+uint64_t DescriptorLimit() {
+  rlimit limit = {};
+  (void)getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_max;
+}
+
 }  // namespace ipc::bench

@@ -37,6 +37,8 @@ absl::StatusOr<MemoryUse> ReadMemory(pid_t pid);
 
 // As many descriptors as the hard limit allows, for us and our children.
 void RaiseDescriptorLimit();
+// How many that is.
+uint64_t DescriptorLimit();
 
 }  // namespace ipc::bench
 

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/bench/clock.h"
+#include "tests/bench/compare.h"
 #include "tests/bench/machine.h"
 #include "tests/bench/process.h"
 #include "tests/bench/role.h"
@@ -50,6 +51,36 @@ class Stage {
     return status.ok() ? StartRoles(kLoadPublisherRole, 1, work) : status;
   }
 
+  // Starts the crowd and waits until its warm-up is there.
+  absl::Status StartCrowd(const Population& population) {
+    auto status = CheckDescriptors(population, DescriptorLimit());
+    if (!status.ok()) return status;
+    auto crowd = contestant_.StartCrowd(work_.address, population);
+    if (!crowd.ok()) return crowd.status();
+    crowd_ = *std::move(crowd);
+    return AwaitReports({&crowd_}, "ready", broker_.process).status();
+  }
+  // Waits until all of it is there.
+  absl::StatusOr<Report> SettleCrowd() {
+    if (auto status = crowd_.SendGo(); !status.ok()) return status;
+    auto done = AwaitReports({&crowd_}, "done", broker_.process);
+    if (!done.ok()) return done.status();
+    return done->front();
+  }
+
+  // Runs a command of the operator's tool; how long it took.
+  absl::StatusOr<int64_t> RunTool(const std::string& command) {
+    const int64_t start_ns = MonotonicNs();
+    auto tool = contestant_.StartTool(work_.address, command);
+    if (!tool.ok()) return tool.status();
+    const std::string end = tool->DescribeEnd(kStepNsMax / 1'000'000);
+    const int64_t end_ns = MonotonicNs();
+    auto status = tool->Stop();
+    if (end.empty()) status.Update(absl::DeadlineExceededError(command));
+    if (!status.ok()) return status;
+    return end_ns - start_ns;
+  }
+
   absl::Status Go(size_t first, size_t end) {
     for (size_t i = first; i < end; ++i) {
       if (auto status = roles_[i].SendGo(); !status.ok()) return status;
@@ -64,8 +95,13 @@ class Stage {
 
   absl::Status Stop() {
     absl::Status result = absl::OkStatus();
+    // It must have been there to the end.
+    const std::string early = crowd_.DescribeEnd(0);
+    if (!early.empty()) result.Update(absl::AbortedError("the " + early));
     for (Process& role : roles_) result.Update(role.Stop());
+    // Ahead of the crowd, of which it would have to clear up.
     result.Update(broker_.process.Stop(/*terminate=*/true));
+    crowd_.Kill();
     return result;
   }
 
@@ -93,6 +129,7 @@ class Stage {
   const Contestant& contestant_;
   Work work_;
   Broker broker_;
+  Process crowd_;
   std::vector<Process> roles_;
 };
 
@@ -209,20 +246,29 @@ absl::StatusOr<Sample> MeasureRoundTrip(Stage& stage,
   return sample;
 }
 
-absl::StatusOr<Sample> MeasureIdle(Stage& stage, const Work& work) {
-  auto status = stage.StartRoles(kIdleRole);
+// Lets what is counted come; all of it is ready to.
+absl::Status Grow(Stage& stage, const Population& crowd) {
+  if (!crowd.empty()) return stage.SettleCrowd().status();
+  if (auto status = stage.Go(0, 1); !status.ok()) return status;
+  return stage.AwaitDone(0, 1).status();
+}
+
+absl::StatusOr<Sample> MeasureIdle(Stage& stage, const Scenario& scenario,
+                                   const Work& work) {
+  const Population& crowd = scenario.crowd;
+  auto status =
+      crowd.empty() ? stage.StartRoles(kIdleRole) : stage.StartCrowd(crowd);
   if (!status.ok()) return status;
   const auto before = ReadMemory(stage.broker_pid());
-  if (status = stage.Go(0, 1); !status.ok()) return status;
-  auto done = stage.AwaitDone(0, 1);
-  if (!done.ok()) return done.status();
+  if (status = Grow(stage, crowd); !status.ok()) return status;
   const auto after = ReadMemory(stage.broker_pid());
   status.Update(before.status());
   status.Update(after.status());
   if (!status.ok()) return status;
+  const double count =
+      static_cast<double>(crowd.empty() ? work.connections : crowd.growth());
   const auto growth = [&](int64_t MemoryUse::*field) {
-    return static_cast<double>((*after).*field - (*before).*field) /
-           work.connections;
+    return static_cast<double>((*after).*field - (*before).*field) / count;
   };
   Sample sample;
   sample.metrics = {{"rss", "B", growth(&MemoryUse::rss)},
@@ -231,24 +277,76 @@ absl::StatusOr<Sample> MeasureIdle(Stage& stage, const Work& work) {
   return sample;
 }
 
+// A crowd comes, and then an operator looks at it, while a prober measures how
+// long others wait.
+absl::StatusOr<Sample> MeasureCrowd(Stage& stage, const Population& crowd) {
+  auto status = stage.StartCrowd(crowd);
+  if (!status.ok()) return status;
+  auto settled = stage.SettleCrowd();
+  if (!settled.ok()) return settled.status();
+  if (status = CheckReport(*settled, 3); !status.ok()) return status;
+  const auto memory = ReadMemory(stage.broker_pid());
+  if (!memory.ok()) return memory.status();
+  status = stage.StartRoles(kProberRole);
+  if (status.ok()) status = stage.Go(0, 1);
+  std::vector<Metric> looks;
+  for (const char* command : {"status", "clients", "topics"}) {
+    if (!status.ok()) return status;
+    auto took_ns = stage.RunTool(command);
+    if (!took_ns.ok()) return took_ns.status();
+    looks.push_back({command, "ms", static_cast<double>(*took_ns) * 1e-6});
+  }
+  if (status = stage.Go(0, 1); !status.ok()) return status;
+  auto pings = stage.AwaitDone(0, 1);
+  if (!pings.ok()) return pings.status();
+  if (status = CheckReport(pings->front(), 2); !status.ok()) return status;
+  const auto seconds = [&](size_t i) {
+    return static_cast<double>(settled->numbers[i]) * 1e-9;
+  };
+  const auto ping_ms = [&](size_t i) {
+    return static_cast<double>(pings->front().numbers[i]) * 1e-6;
+  };
+  const auto rate = [&](uint64_t count, size_t i) {
+    return static_cast<double>(count) / seconds(i);
+  };
+  Sample sample;
+  sample.metrics = {
+      {"settled", "s", seconds(0) + seconds(1) + seconds(2)},
+      {"connections_per_second", "1/s", rate(crowd.connections(), 0)},
+      {"subscriptions_per_second", "1/s", rate(crowd.subscriptions(), 1)},
+      {"topics_per_second", "1/s", rate(crowd.topics(), 2)},
+      {"rss", "B", static_cast<double>(memory->rss)}};
+  sample.metrics.insert(sample.metrics.end(), looks.begin(), looks.end());
+  sample.metrics.push_back({"longest_ping_before", "ms", ping_ms(0)});
+  sample.metrics.push_back({"longest_ping", "ms", ping_ms(1)});
+  return sample;
+}
+
 absl::StatusOr<Sample> MeasureOn(Stage& stage, const Scenario& scenario,
                                  const Work& work) {
+  if (scenario.crowded()) {
+    auto status = stage.StartCrowd(scenario.crowd);
+    if (status.ok()) status = stage.SettleCrowd().status();
+    if (!status.ok()) return status;
+  }
   switch (scenario.kind) {
     case Kind::kThroughput:
       return MeasureThroughput(stage, work);
     case Kind::kRoundTrip:
       return MeasureRoundTrip(stage, scenario);
     case Kind::kIdle:
-      return MeasureIdle(stage, work);
+      return MeasureIdle(stage, scenario, work);
+    case Kind::kCrowd:
+      return MeasureCrowd(stage, scenario.crowd);
   }
   return absl::InternalError("no such kind");
 }
 
-}  // namespace
-
-absl::StatusOr<Sample> Measure(const Contestant& contestant,
-                               const Scenario& scenario, const Effort& effort,
-                               const std::string& folder) {
+// As Measure; with a crowd, in it only.
+absl::StatusOr<Sample> MeasureOnce(const Contestant& contestant,
+                                   const Scenario& scenario,
+                                   const Effort& effort,
+                                   const std::string& folder) {
   Work work;
   work.folder = folder;
   work.payload_bytes = scenario.payload_bytes;
@@ -266,6 +364,21 @@ absl::StatusOr<Sample> Measure(const Contestant& contestant,
   auto sample = MeasureOn(stage, scenario, work);
   if (!sample.ok()) return sample;
   if (status = stage.Stop(); !status.ok()) return status;
+  return sample;
+}
+
+}  // namespace
+
+absl::StatusOr<Sample> Measure(const Contestant& contestant,
+                               const Scenario& scenario, const Effort& effort,
+                               const std::string& folder) {
+  if (!scenario.crowded()) {
+    return MeasureOnce(contestant, scenario, effort, folder);
+  }
+  auto alone = MeasureOnce(contestant, Alone(scenario), effort, folder);
+  if (!alone.ok()) return alone;
+  auto sample = MeasureOnce(contestant, scenario, effort, folder);
+  if (sample.ok()) AddComparison(alone->metrics, &sample->metrics);
   return sample;
 }
 

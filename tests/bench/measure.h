@@ -37,7 +37,13 @@ struct Effort {
 //   throughput  messages_per_second, delivered_share, publish_cpu (ns of the
 //               thread that publishes, for each message)
 //   round trip  p50, p99, p99.9 (us); under load also load_share
-//   idle        rss, pss, private_dirty (bytes for each connection)
+//   idle        rss, pss, private_dirty (bytes for each connection, or for what
+//               the scenario's crowd grows by)
+//   crowd       settled (s), connections_per_second, subscriptions_per_second,
+//               topics_per_second, rss (bytes), of the tool status, clients and
+//               topics (ms), longest_ping_before, longest_ping (ms)
+// Work in a crowd is done alone first, on a broker of its own, and has for each
+// of its metrics <name> also <name>/alone and <name>/ratio.
 // `folder` is an empty one for the broker's files; its socket is removed.
 // Errors: kResourceExhausted if the contestant cannot do so much (a load); else
 // what failed; nothing that was started is left.

@@ -79,7 +79,7 @@ Plot ThroughputPlot(const Results& results, uint32_t subscribers) {
         const uint64_t bytes = scenario.payload_bytes;
         return scenario.kind == Kind::kThroughput && scenario.publishers == 1 &&
                scenario.subscribers == subscribers && !scenario.best_effort &&
-               !scenario.typed && !scenario.memfd &&
+               !scenario.typed && !scenario.memfd && !scenario.crowded() &&
                (bytes == 64 || bytes == kKiB || bytes == 256 * kKiB);
       },
       &plot);
@@ -93,7 +93,7 @@ Plot RoundTripPlot(const Results& results) {
   AddGroups(
       results,
       [](const Scenario& scenario) {
-        return scenario.kind == Kind::kRoundTrip;
+        return scenario.kind == Kind::kRoundTrip && !scenario.crowded();
       },
       &plot);
   return plot;

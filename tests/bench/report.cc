@@ -82,6 +82,12 @@ Row IdleRow(const std::vector<Outcome>&, const Outcome& outcome) {
           WithSpread(outcome.series[2])};
 }
 
+Row CrowdRow(const std::vector<Outcome>&, const Outcome& outcome) {
+  Row row;
+  for (const Series& series : outcome.series) row.push_back(WithSpread(series));
+  return row;
+}
+
 struct TableKind {
   Kind kind;
   const char* title;
@@ -103,10 +109,17 @@ std::vector<TableKind> TableKinds() {
         "p99 / best peer"},
        &RoundTripRow},
       {Kind::kIdle,
-       "Idle connections: growth of the broker for each, in bytes",
-       {"work", "contestant", "RSS (min .. max)", "PSS (min .. max)",
+       "Memory: what the broker grows by for each that is idle, in bytes",
+       {"idle", "contestant", "RSS (min .. max)", "PSS (min .. max)",
         "private dirty (min .. max)"},
        &IdleRow},
+      {Kind::kCrowd,
+       "A crowd that comes and keeps still, an operator who looks at it with "
+       "ipcctl, and a prober",
+       {"crowd", "contestant", "settled, s", "connections/s", "subscriptions/s",
+        "topics/s", "broker's RSS, bytes", "status, ms", "clients, ms",
+        "topics, ms", "longest ping before, ms", "longest ping, ms"},
+       &CrowdRow},
   };
 }
 
@@ -126,6 +139,37 @@ Table MakeTable(const std::vector<Outcome>& outcomes, const TableKind& kind) {
                                            : Row{WhyNone(outcome)};
     row.insert(row.end(), figures.begin(), figures.end());
     table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+struct Compared {
+  const char* metric;
+  const char* label;
+};
+constexpr Compared kCompared[] = {{"messages_per_second", "messages/s"},
+                                  {"p50", "p50, us"},
+                                  {"p99", "p99, us"}};
+
+// A row for each figure of the work that is compared: alone, and in a crowd.
+Table MakeComparison(const std::vector<Outcome>& outcomes) {
+  Table table = {
+      "The same work alone and in a crowd that is idle on the same broker",
+      {"work", "figure", "alone (min .. max)", "in the crowd (min .. max)",
+       "crowd / alone (min .. max)"},
+      {}};
+  for (const Outcome& outcome : outcomes) {
+    if (!outcome.scenario.crowded() || !outcome.complete()) continue;
+    for (const Compared& compared : kCompared) {
+      const std::string name = compared.metric;
+      const Series* crowd = FindSeries(outcome, name);
+      const Series* alone = FindSeries(outcome, name + kAloneSuffix);
+      const Series* ratio = FindSeries(outcome, name + kRatioSuffix);
+      if (crowd == nullptr || alone == nullptr || ratio == nullptr) continue;
+      table.rows.push_back({outcome.scenario.title, compared.label,
+                            WithSpread(*alone), WithSpread(*crowd),
+                            WithSpread(*ratio)});
+    }
   }
   return table;
 }
@@ -195,6 +239,10 @@ std::string FormatReport(const Machine& machine, const Settings& settings,
   for (const TableKind& kind : TableKinds()) {
     const Table table = MakeTable(results.outcomes, kind);
     if (!table.rows.empty()) absl::StrAppend(&text, FormatTable(table, form));
+  }
+  const Table comparison = MakeComparison(results.outcomes);
+  if (!comparison.rows.empty()) {
+    absl::StrAppend(&text, FormatTable(comparison, form));
   }
   for (const Absence& absence : results.absences) {
     absl::StrAppend(&text, "MISSING: ", absence.contestant, ": ",

@@ -122,5 +122,50 @@ TEST(FormatJsonTest, SaysWhatIsMissingAndWhy) {
             std::string::npos);
 }
 
+// A throughput of 90 in the crowd and 100 without.
+Results Crowded() {
+  Scenario scenario = OfKind(Kind::kThroughput);
+  scenario.crowd.subscribers = 1;
+  std::vector<Metric> metrics = {
+      {"messages_per_second", "1/s", 90}, {"share", "1", 1}, {"cpu", "ns", 8}};
+  AddComparison({{"", "", 100}, {"", "", 1}, {"", "", 10}}, &metrics);
+  Outcome outcome;
+  outcome.scenario = scenario;
+  outcome.contestant = "bus";
+  for (const Metric& metric : metrics) {
+    outcome.series.push_back({metric.name, metric.unit, {metric.value}});
+  }
+  Results results;
+  results.outcomes = {outcome};
+  return results;
+}
+
+TEST(AddComparisonTest, EachMetricHasItsLikeAndTheShareOfIt) {
+  const Outcome outcome = Crowded().outcomes[0];
+  ASSERT_EQ(outcome.series.size(), 9);
+  EXPECT_EQ(outcome.series[0].Median(), 90);
+  EXPECT_EQ(FindSeries(outcome, "messages_per_second/alone")->Median(), 100);
+  EXPECT_EQ(FindSeries(outcome, "cpu/ratio")->Median(), 0.8);
+  EXPECT_EQ(FindSeries(outcome, "cpu/ratio")->unit, "1");
+  EXPECT_EQ(FindSeries(outcome, "none"), nullptr);
+}
+
+TEST(FormatReportTest, WorkInACrowdStandsBesideTheSameAlone) {
+  const std::string text =
+      FormatReport({}, {}, Crowded(), TableForm::kMarkdown);
+  EXPECT_NE(text.find("| work | messages/s |   100 (100 .. 100) |       90.0 "
+                      "(90.0 .. 90.0) |        0.90 (0.90 .. 0.90) |"),
+            std::string::npos)
+      << text;
+}
+
+TEST(FormatReportTest, ACrowdThatDoesNotFitIsNotCompared) {
+  Results results = Crowded();
+  results.outcomes[0].refusal = "too many";
+  const std::string text = FormatReport({}, {}, results, TableForm::kText);
+  EXPECT_NE(text.find("bus         cannot: too many"), std::string::npos);
+  EXPECT_EQ(text.find("in the crowd"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace ipc::bench

@@ -32,6 +32,7 @@ absl::Status Dispatch(const Contestant& contestant, const RoleCommand& command,
     return contestant.RunLoadSubscriber(work, control);
   }
   if (role == kIdleRole) return contestant.RunIdle(work, control);
+  if (role == kProberRole) return contestant.RunProber(work, control);
   return absl::InvalidArgumentError("no such role: " + role);
 }
 

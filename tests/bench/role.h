@@ -30,6 +30,7 @@ inline constexpr char kEchoRole[] = "echo";
 inline constexpr char kLoadPublisherRole[] = "load-publisher";
 inline constexpr char kLoadSubscriberRole[] = "load-subscriber";
 inline constexpr char kIdleRole[] = "idle";
+inline constexpr char kProberRole[] = "prober";
 
 // Starts this program in a role.
 absl::StatusOr<Process> StartRole(const RoleCommand& command);

@@ -85,8 +85,10 @@ void Fail(const absl::Status& status, Outcome* outcome) {
 
 void CalibrateInto(const Contestant& contestant, const Settings& settings,
                    Outcome* outcome) {
-  if (outcome->scenario.kind == Kind::kIdle) return;
-  auto messages = Calibrate(contestant, outcome->scenario, settings.run_ns);
+  const Scenario& scenario = outcome->scenario;
+  if (scenario.kind == Kind::kIdle || scenario.kind == Kind::kCrowd) return;
+  // A crowd takes long to come, and is to change nothing.
+  auto messages = Calibrate(contestant, Alone(scenario), settings.run_ns);
   if (!messages.ok()) return Fail(messages.status(), outcome);
   outcome->messages = *messages;
 }

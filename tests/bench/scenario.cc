@@ -73,6 +73,33 @@ Scenario UnderLoad(Scenario scenario) {
   return scenario;
 }
 
+// 10,000 connections with 100,000 subscriptions, and 1,000,000 topics.
+Population Multitude() {
+  return {.subscribers = 10'000,
+          .subscriptions_each = 10,
+          .publishers = 20,
+          .topics_each = 50'000};
+}
+
+Scenario InCrowd(Scenario scenario) {
+  scenario.crowd = Multitude();
+  scenario.name += "/crowd";
+  scenario.title += " in a crowd";
+  return scenario;
+}
+
+Scenario OfCrowd() {
+  Scenario scenario;
+  scenario.kind = Kind::kCrowd;
+  scenario.name = "crowd";
+  scenario.crowd = Multitude();
+  scenario.title =
+      absl::StrCat(scenario.crowd.connections(), " connections, ",
+                   scenario.crowd.subscriptions(), " subscriptions, ",
+                   scenario.crowd.topics(), " topics");
+  return scenario;
+}
+
 Scenario Quick(Scenario scenario) {
   scenario.quick = true;
   return scenario;
@@ -83,12 +110,32 @@ Scenario Idle(uint32_t subscriptions_each) {
   scenario.kind = Kind::kIdle;
   scenario.subscriptions_each = subscriptions_each;
   scenario.name = absl::StrCat("idle/", subscriptions_each);
-  scenario.title = absl::StrCat(subscriptions_each, " subscriptions");
-  if (subscriptions_each == 1) scenario.title = "1 subscription";
+  scenario.title = "connection";
+  if (subscriptions_each > 0) {
+    absl::StrAppend(
+        &scenario.title, " with ", subscriptions_each,
+        subscriptions_each == 1 ? " subscription" : " subscriptions");
+  }
+  return scenario;
+}
+
+// What is idle in few connections.
+Scenario Memory(const std::string& what, const std::string& title,
+                const Population& crowd) {
+  Scenario scenario;
+  scenario.kind = Kind::kIdle;
+  scenario.crowd = crowd;
+  scenario.name = absl::StrCat("memory/", what);
+  scenario.title = title;
   return scenario;
 }
 
 }  // namespace
+
+Scenario Alone(Scenario scenario) {
+  scenario.crowd = {};
+  return scenario;
+}
 
 std::vector<Scenario> AllScenarios() {
   return {
@@ -117,8 +164,20 @@ std::vector<Scenario> AllScenarios() {
       Quick(RoundTrip(kMiB)),
       UnderLoad(RoundTrip(64)),
       Memfd(UnderLoad(RoundTrip(64))),
+      InCrowd(Throughput(64, 1, 1)),
+      InCrowd(RoundTrip(64)),
+      OfCrowd(),
       Idle(0),
       Idle(1),
+      Memory("subscription", "subscription to a topic that is there",
+             {.subscribers = 4,
+              .subscriptions_each = 11'000,
+              .publishers = 1,
+              .topics_each = 1,
+              .one_topic = true,
+              .warm_up = 1'000}),
+      Memory("topic", "topic",
+             {.publishers = 4, .topics_each = 51'000, .warm_up = 1'000}),
   };
 }
 

@@ -11,9 +11,13 @@
 #include <string>
 #include <vector>
 
+#include "tests/bench/population.h"
+
 namespace ipc::bench {
 
-enum class Kind { kThroughput, kRoundTrip, kIdle };
+// kIdle: what is idle costs memory. kCrowd: a crowd comes, and an operator
+// looks at it.
+enum class Kind { kThroughput, kRoundTrip, kIdle, kCrowd };
 
 // Bulk beside a round trip.
 struct Load {
@@ -35,9 +39,25 @@ struct Scenario {
   Load load = {};            // of a round trip
   bool quick = false;        // also part of --quick
   uint32_t subscriptions_each = 0;  // of an idle connection
+  // kIdle: what is counted, instead of connections. Else it is idle beside the
+  // work, which is done without it, too.
+  Population crowd = {};
+
+  // Whether the work is done alone and in a crowd.
+  bool crowded() const {
+    return !crowd.empty() &&
+           (kind == Kind::kThroughput || kind == Kind::kRoundTrip);
+  }
 };
 
 std::vector<Scenario> AllScenarios();
+
+// The same work without the crowd.
+Scenario Alone(Scenario scenario);
+
+// Metrics of work in a crowd: of the same without it, and the crowd's by that.
+inline constexpr char kAloneSuffix[] = "/alone";
+inline constexpr char kRatioSuffix[] = "/ratio";
 
 }  // namespace ipc::bench
 
