@@ -58,6 +58,11 @@ TEST_F(NewcomerTest, AReaderThatIsNewDoesNotSeeWhatIsSentAgainForOthers) {
   auto writer = Connect("writer");
   ASSERT_OK_AND_ASSIGN(RawPublisher publisher, writer->AdvertiseRaw("load/0"));
   ASSERT_OK(PublishStamped(&publisher, 1, kMessages, /*last=*/false));
+  // What is sent for the first time later is the new one's, too.
+  ASSERT_TRUE(WaitUntil([&] {
+    const auto status = writer->Status(kPatience);
+    return status.ok() && status->messages_in == kMessages;
+  }));
   broker_.Kill();
   broker_.Start();
 
