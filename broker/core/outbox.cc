@@ -116,12 +116,14 @@ const std::vector<std::span<const std::byte>>& Outbox::Gather() {
   common_.descriptors = nullptr;
   selects.clear();
   selects.reserve(runs_.size());  // segments points into it
-  for (const Block& block : waiting_->committed) {
-    if (segments.size() >= kGatherSegmentsMax ||
-        !MayFollow(block.descriptors)) {
-      return segments;
+  if (waiting_.made()) {
+    for (const Block& block : waiting_->committed) {
+      if (segments.size() >= kGatherSegmentsMax ||
+          !MayFollow(block.descriptors)) {
+        return segments;
+      }
+      segments.push_back(block.rest());
     }
-    segments.push_back(block.rest());
   }
   SubscriptionId selected = selected_;
   for (const Run& run : runs_) {
@@ -159,7 +161,7 @@ void Outbox::Commit() {
   if (!waiting_.made() || !waiting_->committed.empty()) return;
   Waiting& waiting = waiting_.Edit();
   if (!waiting.control.empty()) {
-    waiting.committed.push_back({std::exchange(waiting.control, {})});
+    waiting.committed.emplace_back().bytes.swap(waiting.control);
   }
   size_t bytes = 0;
   while (!waiting.turn.empty() && bytes < kGatherBytesMax) {
