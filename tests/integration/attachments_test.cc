@@ -27,32 +27,6 @@ using absl::StatusCode;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-Attachments AttachmentsOf(std::string_view text, size_t count = 1) {
-  Attachments attachments;
-  const net::Fd file = FileWith(text);
-  for (size_t i = 0; i < count; ++i) {
-    EXPECT_OK(attachments.AttachFd(file.get()));
-  }
-  return attachments;
-}
-
-// "payload:content" of each message.
-std::vector<std::string> WithContents(const Inbox& inbox) {
-  std::vector<std::string> all;
-  for (const Message& message : inbox.Get()) {
-    std::string text(message.text());
-    for (int fd : message.fds()) absl::StrAppend(&text, ":", ReadAll(fd));
-    all.push_back(std::move(text));
-  }
-  return all;
-}
-
-std::vector<std::string> Numbered(int first, int last) {
-  std::vector<std::string> all;
-  for (int i = first; i <= last; ++i) all.push_back(absl::StrCat(i, ":f", i));
-  return all;
-}
-
 class AttachmentsTest : public BusTest {
  protected:
   void SetUp() override {

@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "tests/integration/bus.h"
 #include "tests/integration/ipcctl.h"
+#include "tests/integration/open_files.h"
 #include "tests/support/sample.pb.h"
 
 namespace ipc::test {
@@ -234,6 +235,27 @@ TEST_F(IpcctlSubTest, EndsCleanlyOnASignal) {
     EXPECT_EQ(sub.err(), "");
     ASSERT_TRUE(WaitUntil([&] { return publisher_.subscribers() == 0; }));
   }
+}
+
+TEST_F(IpcctlSubTest, ShowsHowManyDescriptorsCameWithAMessage) {
+  Process sub = StartSub({"--count", "3"});
+  ASSERT_OK(publisher_.Publish("two", AttachmentsOf("x", 2)));
+  ASSERT_OK(publisher_.Publish("none"));
+  ASSERT_OK(publisher_.Publish("most", AttachmentsOf("x", 16)));
+  EXPECT_EQ(sub.Wait(), 0) << sub.err();
+  const std::vector<std::string> lines = Lines(sub.out());
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_THAT(lines[0], HasSubstr(" +2fd \"two\""));
+  EXPECT_THAT(lines[1], testing::Not(HasSubstr("+")));
+  EXPECT_THAT(lines[2], HasSubstr(" +16fd \"most\""));
+}
+
+TEST_F(IpcctlSubTest, SaysInJsonHowManyDescriptorsCame) {
+  Process sub = StartSub({"--json", "--count", "2"});
+  ASSERT_OK(publisher_.Publish("two", AttachmentsOf("x", 2)));
+  ASSERT_OK(publisher_.Publish("none"));
+  EXPECT_EQ(ReadJson(&sub)["fds"], 2);
+  EXPECT_FALSE(ReadJson(&sub).contains("fds"));
 }
 
 TEST_F(IpcctlSubTest, AReaderThatLeavesIsNoFailure) {

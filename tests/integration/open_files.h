@@ -14,9 +14,13 @@
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "ipc/attachments.h"
 #include "libipc/net/fd.h"
+#include "tests/integration/bus.h"
 
 namespace ipc::test {
 
@@ -40,6 +44,34 @@ inline std::string ReadAll(int fd) {
 inline size_t OpenDescriptors() {
   std::filesystem::directory_iterator all("/proc/self/fd");
   return static_cast<size_t>(std::distance(begin(all), end(all)));
+}
+
+// The same file, so often.
+inline Attachments AttachmentsOf(std::string_view text, size_t count = 1) {
+  Attachments attachments;
+  const net::Fd file = FileWith(text);
+  for (size_t i = 0; i < count; ++i) {
+    EXPECT_OK(attachments.AttachFd(file.get()));
+  }
+  return attachments;
+}
+
+// "payload:content" of each message.
+inline std::vector<std::string> WithContents(const Inbox& inbox) {
+  std::vector<std::string> all;
+  for (const Message& message : inbox.Get()) {
+    std::string text(message.text());
+    for (int fd : message.fds()) absl::StrAppend(&text, ":", ReadAll(fd));
+    all.push_back(std::move(text));
+  }
+  return all;
+}
+
+// "1:f1" and so on, of messages that say so.
+inline std::vector<std::string> Numbered(int first, int last) {
+  std::vector<std::string> all;
+  for (int i = first; i <= last; ++i) all.push_back(absl::StrCat(i, ":f", i));
+  return all;
 }
 
 }  // namespace ipc::test

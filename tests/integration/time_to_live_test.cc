@@ -3,12 +3,14 @@
 // A time to live with the real broker: what has waited too long is told to be
 // missing, and what is younger comes behind that.
 
+#include <atomic>
 #include <string>
 
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/integration/bus.h"
+#include "tests/integration/open_files.h"
 
 namespace ipc::test {
 namespace {
@@ -74,6 +76,44 @@ TEST_F(TimeToLiveTest, WhatIsTooOldBehindARestartIsToldAndTheYoungerComes) {
   }
   EXPECT_EQ(next, 13u);
   EXPECT_EQ(inbox_.Get().back().sequence(), 13u);
+}
+
+TEST_F(TimeToLiveTest, WhatIsTooOldKeepsNoDescriptorOpen) {
+  ASSERT_OK_AND_ASSIGN(auto publisher,
+                       writer_->AdvertiseRaw("short", {.time_to_live = kLife}));
+  std::atomic<int> count = 0;
+  ASSERT_OK_AND_ASSIGN(auto subscription, reader_->SubscribeRaw(
+                                              "*",
+                                              [&](const Message& message) {
+                                                EXPECT_EQ(message.fds().size(),
+                                                          1u);
+                                                ++count;
+                                              },
+                                              Patient()));
+  ASSERT_OK(publisher.Publish("before", AttachmentsOf("x")));
+  ASSERT_OK(writer_->Flush(kPatience));
+  const size_t before = OpenDescriptors();
+  const size_t brokers = broker_.Descriptors();
+  broker_.Kill();
+  ASSERT_TRUE(WaitUntil(
+      [&] { return !writer_->connected() && !reader_->connected(); }));
+  const size_t without = OpenDescriptors();
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_OK(publisher.Publish("lost", AttachmentsOf("x", 2)));
+  }
+  EXPECT_EQ(OpenDescriptors(), without + 10);
+  Outlive(kLife);
+  broker_.Start();
+  ASSERT_TRUE(WaitUntil([&] { return reader_->stats().missing == 5; }));
+  ASSERT_OK(publisher.Publish("after", AttachmentsOf("x")));
+  ASSERT_OK(writer_->Flush(kPatience));
+  EXPECT_EQ(count, 2);
+  EXPECT_EQ(writer_->stats().expired, 5u);
+  EXPECT_EQ(writer_->stats().connections, 2u);
+  EXPECT_TRUE(WaitUntil([&] { return OpenDescriptors() == before; }))
+      << OpenDescriptors() << " and not " << before;
+  EXPECT_TRUE(WaitUntil([&] { return broker_.Descriptors() == brokers; }))
+      << broker_.Descriptors() << " and not " << brokers;
 }
 
 TEST_F(TimeToLiveTest, ALastValueThatIsTooOldIsNotHandedOut) {
