@@ -35,6 +35,17 @@ Subscription* Choose(Group* group, size_t bytes, uint64_t queue_bytes_max) {
   return chosen;
 }
 
+// A notice is in nobody's share, so nothing but its queue bounds it.
+Subscription* ChooseToTell(const Group& group, uint64_t queue_bytes_max) {
+  for (const auto& [number, member] : group.members) {
+    if (member->membership->present &&
+        HasRoomForNotice(member->lane, queue_bytes_max)) {
+      return member;
+    }
+  }
+  return nullptr;
+}
+
 Subscription* PresentMember(const Group& group, uint64_t number) {
   auto found = group.members.find(number);
   return found == group.members.end() || !found->second->membership->present
@@ -119,27 +130,22 @@ bool Routing::Give(Reading* reading, const Part& part) {
   return true;
 }
 
-// Nobody gets it any more. One member is told.
-void Routing::MissInGroup(Reading* reading, uint64_t sequence,
+// Nobody gets it any more. One member is told. False: none has room for that,
+// and it stays wanted.
+bool Routing::MissInGroup(Reading* reading, uint64_t sequence,
                           wire::GapReason reason) {
   Share& share = *reading->share;
-  if (!share.Wants(sequence)) return;
+  if (!share.Wants(sequence)) return true;
+  Subscription* member = ChooseToTell(*reading->link->subscription->group(),
+                                      state_.reliable_queue_bytes_max);
+  if (member == nullptr) return false;
   AbortInGroup(reading);
   share.Drop(sequence);
   if (share.consumed() != reading->consumed) {
     acknowledgement_.OnConsumed(reading, share.consumed());
   }
-  // A notice is in nobody's share, so nothing but its queue bounds it.
-  for (const auto& [number, member] :
-       reading->link->subscription->group()->members) {
-    if (!member->membership->present ||
-        member->lane.bytes() + kFrameHeaderBytes >
-            state_.reliable_queue_bytes_max) {
-      continue;
-    }
-    AddGap(member, *reading->channel, sequence, reason);
-    return;
-  }
+  AddGap(member, *reading->channel, sequence, reason);
+  return true;
 }
 
 void Routing::AbortInGroup(Reading* reading) {

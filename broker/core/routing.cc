@@ -174,11 +174,11 @@ void Routing::TellMissing(Channel* channel, wire::GapReason reason) {
   const uint64_t sequence = channel->next_sequence - 1;
   std::vector<Subscription*> left_behind;
   for (Subscription* subscription : channel->readers->live) {
-    if (subscription->group() != nullptr) {
-      MissInGroup(ReadingOf(subscription, *channel), sequence, reason);
-    } else if (!TellMissing(subscription, *channel, sequence, reason)) {
-      left_behind.push_back(subscription);
-    }
+    const bool told =
+        subscription->group() != nullptr
+            ? MissInGroup(ReadingOf(subscription, *channel), sequence, reason)
+            : TellMissing(subscription, *channel, sequence, reason);
+    if (!told) left_behind.push_back(subscription);
   }
   for (Subscription* subscription : left_behind) {
     links_.FallBehind(subscription, channel, sequence);
@@ -198,9 +198,8 @@ void Routing::TellAbort(Subscription* subscription, const Channel& channel,
 
 bool Routing::TellMissing(Subscription* subscription, const Channel& channel,
                           uint64_t sequence, wire::GapReason reason) {
-  const uint64_t waiting = subscription->lane.bytes();
   if (subscription->reliable &&
-      waiting + kFrameHeaderBytes > state_.reliable_queue_bytes_max) {
+      !HasRoomForNotice(subscription->lane, state_.reliable_queue_bytes_max)) {
     return false;
   }
   AddGap(subscription, channel, sequence, reason);
@@ -315,8 +314,10 @@ void Routing::OnResent(Session* session, Frame* frame) {
   Subscription* subscription = link->subscription;
   if (reading->second->share != nullptr) {
     if ((frame->header.flags & wire::kFlagExpired) != 0) {
-      MissInGroup(reading->second.get(), frame->header.sequence,
-                  wire::GapReason::kExpired);
+      if (!MissInGroup(reading->second.get(), frame->header.sequence,
+                       wire::GapReason::kExpired)) {
+        links_.FallBehindAgain(link);
+      }
       return;
     }
     Stamp(channel, frame->header, frame->bytes.data());

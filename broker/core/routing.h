@@ -21,6 +21,10 @@
 
 namespace ipc::broker {
 
+inline bool HasRoomForNotice(const Lane& lane, uint64_t queue_bytes_max) {
+  return lane.bytes() + kFrameHeaderBytes <= queue_bytes_max;
+}
+
 class Routing {
  public:
   Routing(State* state, Links* links, Acknowledgement* acknowledgement,
@@ -77,7 +81,7 @@ class Routing {
   static Part TakePart(std::span<const std::byte>* run, uint64_t messages_max);
   static Reading* ReadingOf(Subscription* head, const Channel& channel);
   void AbortInGroup(Reading* reading);
-  void MissInGroup(Reading* reading, uint64_t sequence, wire::GapReason reason);
+  bool MissInGroup(Reading* reading, uint64_t sequence, wire::GapReason reason);
 
   void TellAbort(const Channel& channel);
   void TellAbort(Subscription* subscription, const Channel& channel,

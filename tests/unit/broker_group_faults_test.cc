@@ -146,6 +146,42 @@ TEST_F(BrokerGroupFaultsTest, NoticesAreBounded) {
   EXPECT_LE(SubscriptionOf(&first_).lane.bytes(), kReliableQueueBytesMax);
 }
 
+TEST_F(BrokerGroupFaultsTest, ANoticeThatFindsNoRoomIsToldLater) {
+  BrokerOptions narrow = Options();
+  narrow.reliable_queue_bytes_max = 1;  // kDataFrameBytesMax, that is
+  test::BrokerShell shell(narrow);
+  FrameClient publisher(&shell, 1);
+  FrameClient member(&shell, 2);
+  publisher.Greet();
+  member.Greet();
+  shell.Advance(kStartHold);
+  publisher.Open(1, "t");
+  member.Send(MemberMessage(), 7);
+  const ReaderId id = publisher.Only<wire::Join>().reader.reader;
+  publisher.Joined(id);
+  member.Take();
+  const auto expire = [&](uint64_t sequence, uint8_t flags) {
+    publisher.Send({.kind = FrameKind::kPublish,
+                    .flags = static_cast<uint8_t>(flags | wire::kFlagExpired),
+                    .target = 1,
+                    .session = flags == 0 ? 0 : ToNumber(id),
+                    .sequence = sequence,
+                    .time = 5});
+  };
+  member.SetRoom(0);
+  publisher.Publish(1, 1, std::string(40'000, 'x'));
+  publisher.Publish(1, 2, std::string(26'500, 'x'));
+  expire(3, 0);
+  member.SetRoom(test::BrokerShell::kEndless);
+  std::vector<Got> got = member.Take();
+  EXPECT_THAT(SequencesOf(got, FrameKind::kDeliver), ElementsAre(1, 2));
+  EXPECT_THAT(SequencesOf(got, FrameKind::kGap), IsEmpty());
+  EXPECT_EQ(publisher.Only<wire::Resend>().channels[0].sequence, 3u);
+  expire(3, wire::kFlagResend);
+  publisher.ResendEnd(id);
+  EXPECT_THAT(SequencesOf(member.Take(), FrameKind::kGap), ElementsAre(3));
+}
+
 TEST_F(BrokerGroupFaultsTest, NoticesForDropNewestAreBounded) {
   publisher_.Open(1, "a");
   publisher_.Open(2, "b");
