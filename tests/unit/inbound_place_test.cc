@@ -53,7 +53,7 @@ class InboundPlaceTest : public ReceivingTest {
     inbound_.FindPlace(&receiving_);
     const std::span<std::byte> place = inbound_.place();
     const size_t placed = std::min(place.size(), bytes.size());
-    std::memcpy(place.data(), bytes.data(), placed);
+    if (placed != 0) std::memcpy(place.data(), bytes.data(), placed);
     const size_t behind = std::min(look_ahead, bytes.size() - placed);
     const std::span<std::byte> room = inbound_.Room(behind);
     if (behind != 0) std::memcpy(room.data(), bytes.data() + placed, behind);
