@@ -13,11 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "CLI/CLI.hpp"
 #include "absl/status/status.h"
-
-namespace CLI {
-class App;
-}
 
 namespace ipc::bench {
 
