@@ -128,7 +128,9 @@ void Publishing::ResendFrame(Job* job) {
     AppendForReader(
         log_.FrameAt(job->offset), job->reader,
         header.descriptors == 0 ? nullptr : log_.DescriptorsAt(job->offset));
-  } else if (header.fragment == 0) {
+  } else if (header.fragment == 0 &&
+             // A value that has expired since is nothing that it misses.
+             !(wanted->last_value && header.sequence == wanted->sequence)) {
     AppendExpired(header, wire::kFlagResend | wire::kFlagExpired, job->reader);
   }
 }
@@ -197,9 +199,9 @@ void Publishing::OnResend(const wire::Resend& resend) {
   for (wire::Resend::From& from : job.channels) {
     if (!from.last_value || Find(from.channel) == nullptr) continue;
     uint64_t last = NextUnsent(from.channel) - 1;
-    if (HasValue(from.channel, last)) {
-      from.sequence = std::min(from.sequence, last);
-    }
+    // Else it is wanted anyway.
+    from.last_value = last < from.sequence && HasValue(from.channel, last);
+    if (from.last_value) from.sequence = last;
   }
   std::sort(job.channels.begin(), job.channels.end(), ByNumber);
   jobs_.push_back(std::move(job));

@@ -283,6 +283,16 @@ TEST_F(ExpiryTest, ALastValueThatIsTooOldIsNotHandedOut) {
   EXPECT_EQ(publishing_.expired(), 0u) << "everybody who was to get it did";
 }
 
+TEST_F(ExpiryTest, AValueThatExpiresBeforeItIsSentAgainIsNotMissing) {
+  Publish(1);
+  Lines();
+  Resend(7, 2, /*last_value=*/true);
+  Resend(8, 1, /*last_value=*/true);
+  Pass(kLife);
+  EXPECT_THAT(Lines(),
+              ElementsAre("RESEND_END 7", "PUBLISH!~ 1:1", "RESEND_END 8"));
+}
+
 TEST_F(ExpiryTest, NeitherIsOneThatIsStillInTheLog) {
   Publish(1);
   Lines();
