@@ -394,8 +394,8 @@ class ClientImpl : public std::enable_shared_from_this<ClientImpl> {
   MonotonicTime now_;        // of this turn
   bool handling_ = false;    // a handler or an event function is running
   bool handed_out_ = false;  // ... on bytes of inbound_
-  bool fragments_ = false;   // the last read had some
   bool turned_ = false;      // ... and has turned the loop
+  bool fragments_ = false;   // the last read had some
   absl::flat_hash_map<SubscriptionId, std::shared_ptr<SubscriptionImpl>>
       subscriptions_;
   std::shared_ptr<SubscriptionImpl> current_;  // of the last SELECT

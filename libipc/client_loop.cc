@@ -127,7 +127,8 @@ void ClientImpl::OnPollEvent(const net::PollEvent& event) {
       }
     }
     if (event.readable) {
-      for (int i = 0; i < kReadsMax && Receive() == Came::kFull; ++i) {
+      for (int i = 0; i < kReadsMax && !stopping_; ++i) {
+        if (Receive() != Came::kFull) break;
       }
     }
   }
@@ -256,9 +257,6 @@ ClientImpl::Came ClientImpl::Receive() {
     if (!passed.empty()) [[unlikely]]
       passed_.Add(net::Own(std::move(passed)));
     inbound_.Filled(result.bytes);
-    wire::Frame placed;
-    const auto kept = inbound_.TakePlaced(&placed);
-    if (kept != nullptr) Deliver(placed);
     HandleFrames();
     return result.bytes == room_bytes ? Came::kFull : Came::kSome;
   }
@@ -273,6 +271,8 @@ ClientImpl::Came ClientImpl::Receive() {
 void ClientImpl::HandleFrames() {
   wire::Frame frame;
   // A handler may have ended the client.
+  const auto kept = inbound_.TakePlaced(&frame);
+  if (kept != nullptr && !stopping_) Deliver(frame);
   while (!stopping_ && inbound_.Next(&frame)) {
     if (frame.header.descriptors != 0 && !TakePassed(&frame)) [[unlikely]]
       break;
